@@ -1,0 +1,26 @@
+//! Kaopu 靠普: a node for the federated exchange of public credit records between cities.
+//!
+//! # The life of a record
+//!
+//! 1. A department's spreadsheet is read row by row ([`import`]); each row is mended, judged against its kind's schema
+//!    ([`statement::kind`], [`record`]) and becomes a [`statement::Statement`], or a fault in the receipt.
+//! 2. The statement is signed ([`statement::envelope`]) and appended to the node's `records` log ([`log`],
+//!    [`node::appender`]) in one transaction of the [`store`].
+//! 3. Peers, known by their root-signed descriptors ([`trust`]), hear of the new checkpoint over mutual TLS ([`http`]),
+//!    pull, prove and project it ([`exchange`]), and answer look-ups about the subject from it.
+//! 4. Whoever has the log, or a copy of it, can check all of that again without trusting anybody ([`audit`]).
+//!
+//! The modules stand in that order; `docs/ARCHITECTURE.md` walks through them.
+
+pub mod clock;
+pub mod statement;
+pub mod record;
+pub mod import;
+pub mod log;
+pub mod store;
+pub mod trust;
+pub mod exchange;
+pub mod audit;
+pub mod config;
+pub mod node;
+pub mod http;

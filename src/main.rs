@@ -1,0 +1,3 @@
+//! The command line of a Kaopu node.
+
+fn main() {}

@@ -1,0 +1,19 @@
+//! Statements: what a node says, signed. One way to write, sign, verify, name and judge them.
+
+pub mod digest;
+pub mod envelope;
+pub mod json;
+pub mod key;
+pub mod kind;
+pub mod node_id;
+#[expect(clippy::module_inception, reason = "the concept is called statement")]
+pub mod statement;
+pub mod suite;
+
+pub use digest::Digest;
+pub use envelope::{Refused, Unverified, Verified};
+pub use key::{KeyRing, PublicKey, SigningKey};
+pub use kind::{Kind, Kinds};
+pub use node_id::NodeId;
+pub use statement::{Audience, Reader, Salt, Statement, Subject, Typ};
+pub use suite::Suite;

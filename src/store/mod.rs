@@ -1,0 +1,23 @@
+//! The store: SQLite or PostgreSQL, every query written once. `store` alone names sqlx.
+//!
+//! | file | tables |
+//! |---|---|
+//! | `db.rs` | the two pools, opening, migrating, retrying |
+//! | `log.rs` | `log`, `tile`, `evidence` |
+//! | `append.rs` | the one transaction that grows a log |
+//! | `statement.rs` | `statement`, `reference` |
+//! | `record.rs` | `record`, `subject` |
+//! | `upload.rs` | `upload`, `fault` |
+//! | `peer.rs` | `peer`, `descriptor` |
+
+pub mod append;
+pub mod db;
+pub mod log;
+pub mod peer;
+pub mod record;
+pub mod statement;
+pub mod upload;
+
+pub use append::{Append, AppendError, NewEntry};
+pub use db::{Db, StoreError};
+pub use log::{Head, LogRow, LogState};
