@@ -1,6 +1,11 @@
 //! The logs: C2SP `tlog-tiles` over 34-byte entries. Pure: no clock, no disk, no network.
+//!
+//! From the leaves up: [`entry`], [`merkle`], [`tile`], [`edge`] (a growing tree); what is signed about it: [`note`],
+//! [`checkpoint`]; what is proven of it: [`proof`] (one entry, one older tree) and [`climb`] (whole tiles of somebody
+//! else's log, from a signed root down).
 
 pub mod checkpoint;
+pub mod climb;
 pub mod edge;
 pub mod entry;
 pub mod merkle;
@@ -10,6 +15,7 @@ pub mod proof;
 pub mod tile;
 
 pub use checkpoint::Checkpoint;
+pub use climb::Climb;
 pub use edge::Edge;
 pub use entry::{Class, Entry};
 pub use merkle::Hash;
