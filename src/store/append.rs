@@ -4,9 +4,14 @@
 //! condition that each `prev` is current, then writes statements, references, subjects, tiles and the upload's progress.
 //! Before the commit nothing happened; after it everything did.
 
-use super::log::{Head, LogRow};
+use std::sync::LazyLock;
+
+use super::db::{MaybeBusy, Tx, int, on, patiently, retry};
+use super::log::{Head, LogRow, tile_bytes};
+use super::project::{Columns, Projections};
+use super::rows::{MultiRow, insert};
 use super::upload::UploadStep;
-use super::{Db, StoreError};
+use super::{Db, StoreError, project, upload};
 use crate::log::edge::FullTile;
 use crate::log::{Edge, Entry};
 use crate::statement::{Digest, Typ, Verified};
@@ -86,7 +91,7 @@ pub struct Append<'a> {
 }
 
 /// Why nothing was appended.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum AppendError {
     /// Another process appended first: reload and try again.
     #[error("the log has moved on")]
@@ -94,14 +99,136 @@ pub enum AppendError {
     /// The `prev` of these (positions among the entries) is not the current version: judge and sign them anew.
     #[error("{} statements replace what is no longer current", .0.len())]
     Superseded(Vec<usize>),
+    /// These upload steps (positions) begin where their uploads no longer stand: another process has taken them.
+    #[error("{} uploads have moved on", .0.len())]
+    Overtaken(Vec<usize>),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
+// The compare-and-swap: whoever read the log before another appended to it changes no row. An own log's head moves with
+// its size, a mirror's stands ahead of it.
+const GROW: &str = "UPDATE log SET size = $1, edge = $2, max_iat = $3, descriptor = COALESCE($4, descriptor), \
+     head_size = COALESCE($5, head_size), head_root = COALESCE($6, head_root), \
+     head_note = COALESCE($7, head_note), head_ms = COALESCE($8, head_ms) \
+     WHERE id = $9 AND size = $10 AND state = 'open'";
+const AT: &str = "SELECT digest FROM statement WHERE log = $1 AND idx = $2";
+
+static TILES: LazyLock<MultiRow> = LazyLock::new(|| MultiRow::new("INSERT INTO tile (log, level, n, hashes)", 4, ""));
+
 impl Db {
     /// Appends in one transaction; the entries' record pointers may form chains among themselves.
-    pub async fn append(&self, _append: &Append<'_>) -> Result<(), AppendError> {
-        todo!()
+    ///
+    /// A crash before the commit leaves nothing behind, one after it everything. When the connection breaks during the
+    /// commit itself, the log is read again to see which of the two it was.
+    pub async fn append(&self, append: &Append<'_>) -> Result<(), AppendError> {
+        let rows = Rows::of(append)?;
+        retry(|| self.append_once(append, &rows)).await
+    }
+
+    async fn append_once(&self, append: &Append<'_>, rows: &Rows<'_>) -> Result<(), AppendError> {
+        let mut tx = self.begin().await?;
+        grow(&mut tx, append, rows).await?;
+        rows.projections.write(&mut tx, append.log.id).await?;
+        Columns::write(&mut tx, append.log.id, &rows.statements).await?;
+        insert!(tx, TILES, append.tiles, |query, tile| query
+            .bind(append.log.id)
+            .bind(i64::from(tile.level))
+            .bind(int(tile.n))
+            .bind(tile_bytes(tile)))
+        .await?;
+        let mut overtaken = Vec::new();
+        for (position, step) in append.uploads.iter().enumerate() {
+            if !upload::step(&mut tx, step, append.now_ms).await? {
+                overtaken.push(position);
+            }
+        }
+        if !overtaken.is_empty() {
+            return Err(AppendError::Overtaken(overtaken));
+        }
+        match tx.commit().await {
+            Ok(()) => Ok(()),
+            Err(StoreError::Busy(busy)) => Err(StoreError::Busy(busy).into()),
+            Err(error) => self.look_up(append, error).await,
+        }
+    }
+
+    /// Whether a commit without an answer was one: its first statement stands at its place, or it does not.
+    async fn look_up(&self, append: &Append<'_>, error: StoreError) -> Result<(), AppendError> {
+        let Some(entry) = append.entries.first() else { return Err(error.into()) };
+        let found: Option<(Vec<u8>,)> = patiently(|| async {
+            let mut tx = self.begin().await?;
+            // the lost transaction may still be at work: its lock is waited for
+            project::lock(&mut tx, append.log.id).await?;
+            let found = on!(tx tx, c => sqlx::query_as(AT)
+                .bind(append.log.id)
+                .bind(int(append.log.size))
+                .fetch_optional(c))?;
+            tx.commit().await?;
+            Ok::<_, StoreError>(found)
+        })
+        .await?;
+        match found {
+            Some((digest,)) if digest == entry.entry.digest.as_bytes() => Ok(()),
+            _ => Err(AppendError::Moved),
+        }
+    }
+}
+
+async fn grow(tx: &mut Tx, append: &Append<'_>, rows: &Rows<'_>) -> Result<(), AppendError> {
+    let head = append.head;
+    let grown = on!(change tx, c => sqlx::query(GROW)
+        .bind(int(append.edge.size()))
+        .bind(append.edge.encode())
+        .bind(rows.max_iat)
+        .bind(rows.descriptor.map(int))
+        .bind(head.map(|head| int(head.size)))
+        .bind(head.map(|head| &head.root[..]))
+        .bind(head.map(|head| head.note.as_str()))
+        .bind(head.map(|head| head.seen_ms))
+        .bind(append.log.id)
+        .bind(int(append.log.size))
+        .execute(c))?;
+    if grown == 1 { Ok(()) } else { Err(AppendError::Moved) }
+}
+
+/// What one append writes, worked out before its transaction begins.
+struct Rows<'a> {
+    statements: Vec<Columns<'a>>,
+    projections: Projections<'a>,
+    /// The highest `iat` after it, of accepted and held statements alike: every mirror must come to the same number.
+    max_iat: i64,
+    /// The index of the last descriptor in it.
+    descriptor: Option<u64>,
+}
+
+impl<'a> Rows<'a> {
+    fn of(append: &Append<'a>) -> Result<Self, AppendError> {
+        let first = append.log.size;
+        let end = first + append.entries.len() as u64;
+        let head = append.head.map(|head| head.size);
+        if append.edge.size() != end || head.is_some() != append.log.own || head.is_some_and(|size| size != end) {
+            return Err(StoreError::Corrupt(format!("an append to {} that ends elsewhere", append.log.origin)).into());
+        }
+        let indexed = || (first..).zip(append.entries);
+        let iats = append.entries.iter().filter_map(|new| match &new.stored {
+            Stored::Accepted(verified, _) | Stored::Held(verified, _) => Some(verified.statement().iat),
+            _ => None,
+        });
+        let is_descriptor =
+            |new: &NewEntry| matches!(&new.stored, Stored::Accepted(v, _) if v.statement().typ.kind == "descriptor");
+        Ok(Self {
+            projections: Projections::of(first, append.entries.iter().map(|new| &new.stored))?,
+            statements: indexed().map(|(index, new)| Columns::of(index, Some(&new.entry), &new.stored)).collect(),
+            max_iat: iats.fold(append.log.max_iat, i64::max),
+            descriptor: indexed().filter(|(_, new)| is_descriptor(new)).map(|(index, _)| index).last(),
+        })
+    }
+}
+
+impl MaybeBusy for AppendError {
+    fn is_busy(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_busy())
     }
 }

@@ -1,7 +1,11 @@
 //! Logs, own and mirrored: rows of one table, told apart by their origin.
 
+use sqlx::FromRow;
+
+use super::db::{clean, hash, int, nat, on, retry};
 use super::{Db, StoreError};
 use crate::log::edge::FullTile;
+use crate::log::tile::{FULL, encode_hashes};
 use crate::log::{Edge, Hash, Origin};
 
 /// Whether a log goes on.
@@ -53,40 +57,175 @@ pub struct LogRow {
     pub head: Option<Head>,
 }
 
+/// For the appender's and the puller's use: the tiles of one transaction.
+pub type Tiles = Vec<FullTile>;
+
+const CREATE: &str = "INSERT INTO log (origin, hash, node, name, generation, own, state, size, edge, max_iat) \
+     VALUES ($1, $2, $3, $4, $5, $6, 'open', 0, $7, 0) ON CONFLICT DO NOTHING";
+const BY_ORIGIN: &str = "SELECT id, origin, own, state, reason, size, edge, max_iat, descriptor, \
+     head_size, head_root, head_note, head_ms FROM log WHERE origin = $1";
+const BY_HASH: &str = "SELECT id, origin, own, state, reason, size, edge, max_iat, descriptor, \
+     head_size, head_root, head_note, head_ms FROM log WHERE hash = $1";
+const ALL: &str = "SELECT id, origin, own, state, reason, size, edge, max_iat, descriptor, \
+     head_size, head_root, head_note, head_ms FROM log ORDER BY origin";
+// A head never goes back, and never changes its root at the same size, whatever the caller believes.
+const MOVE_HEAD: &str = "UPDATE log SET head_size = $1, head_root = $2, head_note = $3, head_ms = $4 \
+     WHERE id = $5 AND own = 0 AND state = 'open' AND COALESCE(head_size, -1) = $6 \
+     AND (COALESCE(head_size, -1) < $1 OR head_root = $2)";
+const FREEZE: &str = "UPDATE log SET state = 'frozen', reason = $1 WHERE id = $2 AND state = 'open'";
+const KEEP_EVIDENCE: &str = "INSERT INTO evidence (log, reason, proof, at_ms) VALUES ($1, $2, $3, $4)";
+const EVIDENCE: &str = "SELECT reason, proof, at_ms FROM evidence WHERE log = $1 ORDER BY id";
+const TILE: &str = "SELECT hashes FROM tile WHERE log = $1 AND level = $2 AND n = $3";
+
 impl Db {
     /// The log of an origin; made, empty, where it is not there yet.
-    pub async fn create_log(&self, _origin: &Origin, _own: bool) -> Result<LogRow, StoreError> {
-        todo!()
+    pub async fn create_log(&self, origin: &Origin, own: bool) -> Result<LogRow, StoreError> {
+        let edge = Edge::default().encode();
+        retry(|| async {
+            on!(write self, c => sqlx::query(CREATE)
+                .bind(origin.to_string())
+                .bind(origin.hash())
+                .bind(origin.node.as_str())
+                .bind(origin.log.as_str())
+                .bind(i64::from(origin.generation))
+                .bind(i64::from(own))
+                .bind(&edge)
+                .execute(c))
+        })
+        .await?;
+        let log = self.log(origin).await?.ok_or_else(|| StoreError::Corrupt(format!("{origin} does not stay")))?;
+        if log.own == own {
+            Ok(log)
+        } else {
+            Err(StoreError::Corrupt(format!("{origin} is kept as {} log", if own { "a peer's" } else { "an own" })))
+        }
     }
+
     /// The log of an origin.
-    pub async fn log(&self, _origin: &Origin) -> Result<Option<LogRow>, StoreError> {
-        todo!()
+    pub async fn log(&self, origin: &Origin) -> Result<Option<LogRow>, StoreError> {
+        let row: Option<Row> =
+            on!(read self, c => sqlx::query_as(BY_ORIGIN).bind(origin.to_string()).fetch_optional(c))?;
+        row.map(LogRow::try_from).transpose()
     }
+
     /// The log whose origin has this SHA-256 in hexadecimal.
-    pub async fn log_by_hash(&self, _hash: &str) -> Result<Option<LogRow>, StoreError> {
-        todo!()
+    pub async fn log_by_hash(&self, hash: &str) -> Result<Option<LogRow>, StoreError> {
+        let row: Option<Row> = on!(read self, c => sqlx::query_as(BY_HASH).bind(hash).fetch_optional(c))?;
+        row.map(LogRow::try_from).transpose()
     }
+
     /// All logs, by origin.
     pub async fn logs(&self) -> Result<Vec<LogRow>, StoreError> {
-        todo!()
+        let rows: Vec<Row> = on!(read self, c => sqlx::query_as(ALL).fetch_all(c))?;
+        rows.into_iter().map(LogRow::try_from).collect()
     }
+
     /// Sizes of all heads by log id: a cheap look for news. (id, head size)
     pub async fn head_sizes(&self) -> Result<Vec<(i64, u64)>, StoreError> {
-        todo!()
+        let rows: Vec<(i64, i64)> = on!(read self, c => sqlx::query_as(
+            "SELECT id, COALESCE(head_size, 0) FROM log ORDER BY id").fetch_all(c))?;
+        rows.into_iter().map(|(id, size)| Ok((id, nat(size)?))).collect()
     }
+
     /// Moves the head of a mirrored log from size `old` (None: no head yet); false if it stands elsewhere by now.
-    pub async fn move_head(&self, _log: i64, _old: Option<u64>, _head: &Head) -> Result<bool, StoreError> {
-        todo!()
+    pub async fn move_head(&self, log: i64, old: Option<u64>, head: &Head) -> Result<bool, StoreError> {
+        let moved = retry(|| async {
+            on!(write self, c => sqlx::query(MOVE_HEAD)
+                .bind(int(head.size))
+                .bind(&head.root[..])
+                .bind(&head.note)
+                .bind(head.seen_ms)
+                .bind(log)
+                .bind(old.map_or(-1, int))
+                .execute(c))
+        })
+        .await?;
+        Ok(moved == 1)
     }
+
     /// Stops a log for an administrator to look at, and keeps the proof.
-    pub async fn freeze(&self, _log: i64, _reason: &str, _evidence: &[u8], _now_ms: i64) -> Result<(), StoreError> {
-        todo!()
+    pub async fn freeze(&self, log: i64, reason: &str, evidence: &[u8], now_ms: i64) -> Result<(), StoreError> {
+        let reason = clean(reason);
+        retry(|| async {
+            let mut tx = self.begin().await?;
+            on!(change tx, c => sqlx::query(FREEZE).bind(&reason).bind(log).execute(c))?;
+            on!(change tx, c => sqlx::query(KEEP_EVIDENCE)
+                .bind(log).bind(&reason).bind(evidence).bind(now_ms).execute(c))?;
+            tx.commit().await
+        })
+        .await
     }
+
+    /// What is kept against a log: (reason, proof, when).
+    pub async fn evidence(&self, log: i64) -> Result<Vec<(String, Vec<u8>, i64)>, StoreError> {
+        on!(read self, c => sqlx::query_as(EVIDENCE).bind(log).fetch_all(c))
+    }
+
     /// A full tile.
-    pub async fn tile(&self, _log: i64, _level: u8, _n: u64) -> Result<Option<Vec<Hash>>, StoreError> {
-        todo!()
+    pub async fn tile(&self, log: i64, level: u8, n: u64) -> Result<Option<Vec<Hash>>, StoreError> {
+        let row: Option<(Vec<u8>,)> = on!(read self, c => sqlx::query_as(TILE)
+            .bind(log)
+            .bind(i64::from(level))
+            .bind(int(n))
+            .fetch_optional(c))?;
+        let Some((bytes,)) = row else { return Ok(None) };
+        if bytes.len() != FULL * 32 {
+            return Err(StoreError::Corrupt(format!("a tile of {} bytes", bytes.len())));
+        }
+        bytes.chunks_exact(32).map(hash).collect::<Result<_, _>>().map(Some)
     }
 }
 
-/// For the appender's and the puller's use: the tiles of one transaction.
-pub type Tiles = Vec<FullTile>;
+/// A tile's bytes as stored.
+pub(super) fn tile_bytes(tile: &FullTile) -> Vec<u8> {
+    encode_hashes(&tile.hashes)
+}
+
+/// The columns of a log.
+#[derive(FromRow)]
+struct Row {
+    id: i64,
+    origin: String,
+    own: i64,
+    state: String,
+    reason: Option<String>,
+    size: i64,
+    edge: Vec<u8>,
+    max_iat: i64,
+    descriptor: Option<i64>,
+    head_size: Option<i64>,
+    head_root: Option<Vec<u8>>,
+    head_note: Option<String>,
+    head_ms: Option<i64>,
+}
+
+impl TryFrom<Row> for LogRow {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        let size = nat(row.size)?;
+        let head = match (row.head_size, row.head_root, row.head_note, row.head_ms) {
+            (Some(size), Some(root), Some(note), Some(seen_ms)) => {
+                Some(Head { size: nat(size)?, root: hash(&root)?, note, seen_ms })
+            }
+            _ => None,
+        };
+        Ok(Self {
+            id: row.id,
+            origin: row.origin.parse().map_err(|_| StoreError::Corrupt(format!("origin {:?}", row.origin)))?,
+            own: row.own == 1,
+            state: match row.state.as_str() {
+                "open" => LogState::Open,
+                "frozen" => LogState::Frozen,
+                "closed" => LogState::Closed,
+                other => return Err(StoreError::Corrupt(format!("log state {other:?}"))),
+            },
+            reason: row.reason,
+            size,
+            edge: Edge::decode(size, &row.edge).map_err(|error| StoreError::Corrupt(error.to_string()))?,
+            max_iat: row.max_iat,
+            descriptor: row.descriptor.map(nat).transpose()?,
+            head,
+        })
+    }
+}

@@ -4,7 +4,8 @@
 //! |---|---|
 //! | `db.rs` | the two pools, opening, migrating, retrying |
 //! | `log.rs` | `log`, `tile`, `evidence` |
-//! | `append.rs` | the one transaction that grows a log |
+//! | `append.rs`, `project.rs` | the one transaction that grows a log, and what statements become in it |
+//! | `rows.rs` | statements over many rows at once |
 //! | `statement.rs` | `statement`, `reference` |
 //! | `record.rs` | `record`, `subject` |
 //! | `upload.rs` | `upload`, `fault` |
@@ -14,7 +15,9 @@ pub mod append;
 pub mod db;
 pub mod log;
 pub mod peer;
+mod project;
 pub mod record;
+mod rows;
 pub mod statement;
 pub mod upload;
 

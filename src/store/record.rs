@@ -1,9 +1,14 @@
 //! Records by identity, subjects by key and by name.
 
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
-use super::statement::StatementRow;
+use sqlx::FromRow;
+
+use super::db::{Tx, hash, on};
+use super::statement::{Row, StatementRow};
 use super::{Db, StoreError};
+use crate::record::name::fold;
 use crate::statement::{Digest, NodeId};
 
 /// The current version of a record.
@@ -24,22 +29,105 @@ pub struct SubjectRow {
     pub name: String,
 }
 
+/// Identities asked for at once; the last one is repeated where there are fewer.
+const ASKED: usize = 100;
+
+static CURRENT: LazyLock<String> = LazyLock::new(|| {
+    let places: Vec<String> = (3..3 + ASKED).map(|n| format!("${n}")).collect();
+    format!(
+        "SELECT identity, digest, content FROM record WHERE issuer = $1 AND kind = $2 AND identity IN ({})",
+        places.join(", ")
+    )
+});
+const CURRENT_ONE: &str = "SELECT digest FROM record WHERE issuer = $1 AND kind = $2 AND identity = $3";
+// What is no record has no versions, and counts as current.
+const ABOUT: &str = "SELECT s.log, s.idx, s.class, s.digest, s.verdict, s.reason, s.body, s.jws, \
+     CAST(CASE WHEN s.identity IS NULL OR r.idx IS NOT NULL THEN 1 ELSE 0 END AS BIGINT) AS current_version \
+     FROM statement s JOIN log l ON l.id = s.log \
+     LEFT JOIN record r ON r.issuer = l.node AND r.kind = s.kind AND r.identity = s.identity \
+     AND r.log = s.log AND r.idx = s.idx \
+     WHERE s.subject = $1 AND s.verdict = 'accepted' ORDER BY s.log, s.idx LIMIT $2";
+const BEGINNING: &str =
+    "SELECT key, name FROM subject WHERE folded >= $1 AND folded < $2 ORDER BY folded, key LIMIT $3";
+const CONTAINING: &str = "SELECT key, name FROM subject WHERE folded LIKE $1 ESCAPE '!' ORDER BY folded, key LIMIT $2";
+
 impl Db {
     /// The current versions of these identities under one issuer and kind.
     pub async fn current(
         &self,
-        _issuer: &NodeId,
-        _kind: &str,
-        _identities: &[[u8; 32]],
+        issuer: &NodeId,
+        kind: &str,
+        identities: &[[u8; 32]],
     ) -> Result<HashMap<[u8; 32], Current>, StoreError> {
-        todo!()
+        let mut found = HashMap::new();
+        for asked in identities.chunks(ASKED) {
+            let asked = (0..ASKED).map(|n| &asked[n.min(asked.len() - 1)][..]);
+            let rows: Vec<(Vec<u8>, Vec<u8>, Vec<u8>)> = on!(read self, c => asked
+                .fold(sqlx::query_as(CURRENT.as_str()).bind(issuer.as_str()).bind(kind), |query, identity| {
+                    query.bind(identity)
+                })
+                .fetch_all(c))?;
+            for (identity, digest, content) in rows {
+                let current = Current { digest: Digest(hash(&digest)?), content: hash(&content)? };
+                found.insert(hash(&identity)?, current);
+            }
+        }
+        Ok(found)
     }
+
     /// All accepted statements about a subject, by log and index, each with whether it is the current version of its record.
-    pub async fn about(&self, _subject: &str, _limit: u32) -> Result<Vec<(StatementRow, bool)>, StoreError> {
-        todo!()
+    pub async fn about(&self, subject: &str, limit: u32) -> Result<Vec<(StatementRow, bool)>, StoreError> {
+        let rows: Vec<About> = on!(read self, c => sqlx::query_as(ABOUT)
+            .bind(subject)
+            .bind(i64::from(limit))
+            .fetch_all(c))?;
+        rows.into_iter().map(|row| Ok((row.statement.try_into()?, row.current_version == 1))).collect()
     }
+
     /// Subjects whose folded name begins with the folded text, else contains it; at most `limit`.
-    pub async fn subjects_named(&self, _text: &str, _limit: u32) -> Result<Vec<SubjectRow>, StoreError> {
-        todo!()
+    pub async fn subjects_named(&self, text: &str, limit: u32) -> Result<Vec<SubjectRow>, StoreError> {
+        let folded = fold(text);
+        if folded.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut rows: Vec<(String, String)> = on!(read self, c => sqlx::query_as(BEGINNING)
+            .bind(&folded)
+            .bind(format!("{folded}{}", char::MAX))
+            .bind(i64::from(limit))
+            .fetch_all(c))?;
+        if rows.is_empty() {
+            rows = on!(read self, c => sqlx::query_as(CONTAINING)
+                .bind(format!("%{}%", escape(&folded)))
+                .bind(i64::from(limit))
+                .fetch_all(c))?;
+        }
+        Ok(rows.into_iter().map(|(key, name)| SubjectRow { key, name }).collect())
     }
+}
+
+/// The digest of a record's current version, as a transaction sees it.
+pub(super) async fn current_on(
+    tx: &mut Tx,
+    issuer: &NodeId,
+    kind: &str,
+    identity: &[u8; 32],
+) -> Result<Option<Digest>, StoreError> {
+    let row: Option<(Vec<u8>,)> = on!(tx tx, c => sqlx::query_as(CURRENT_ONE)
+        .bind(issuer.as_str())
+        .bind(kind)
+        .bind(&identity[..])
+        .fetch_optional(c))?;
+    row.map(|(digest,)| Ok(Digest(hash(&digest)?))).transpose()
+}
+
+#[derive(FromRow)]
+struct About {
+    #[sqlx(flatten)]
+    statement: Row,
+    current_version: i64,
+}
+
+/// Text as a LIKE pattern that means itself.
+fn escape(text: &str) -> String {
+    text.chars().flat_map(|c| matches!(c, '%' | '_' | '!').then_some('!').into_iter().chain([c])).collect()
 }

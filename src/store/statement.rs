@@ -1,7 +1,12 @@
 //! Statements by place and by digest.
 
+use sqlx::FromRow;
+
+use super::append::{AppendError, Stored};
+use super::db::{hash, int, nat, on, retry};
+use super::project::{Columns, Projections};
 use super::{Db, StoreError};
-use crate::log::Entry;
+use crate::log::{Class, Entry};
 use crate::statement::Digest;
 
 /// What there is of a statement at a place of a log.
@@ -26,38 +31,142 @@ pub struct StatementRow {
     pub entry: Entry,
     /// Body.
     pub body: Body,
-    /// `accepted`, `held: …` or `refused: …`.
+    /// `accepted`, `held: …`, `refused: …`, or `unread` where no body came.
     pub verdict: String,
 }
 
+const ENTRIES: &str = "SELECT class, digest FROM statement WHERE log = $1 AND idx >= $2 AND idx < $3 ORDER BY idx";
+const STATEMENTS: &str = "SELECT log, idx, class, digest, verdict, reason, body, jws FROM statement \
+     WHERE log = $1 AND idx >= $2 AND idx < $3 ORDER BY idx";
+const FIND: &str = "SELECT log, idx, class, digest, verdict, reason, body, jws FROM statement \
+     WHERE digest = $1 ORDER BY log, idx";
+const DESCRIPTORS: &str = "SELECT idx, jws FROM statement \
+     WHERE log = $1 AND kind = 'descriptor' AND verdict = 'accepted' AND jws IS NOT NULL ORDER BY idx";
+const HELD: &str = "SELECT log, idx, class, digest, verdict, reason, body, jws FROM statement \
+     WHERE log = $1 AND verdict = 'held' ORDER BY idx LIMIT $2";
+const ABOUT_IT: &str = "SELECT s.log, s.idx, s.class, s.digest, s.verdict, s.reason, s.body, s.jws \
+     FROM reference r JOIN statement s ON s.log = r.log AND s.idx = r.idx \
+     WHERE r.digest = $1 ORDER BY s.log, s.idx LIMIT $2";
+// Whoever comes second finds it settled.
+const SETTLE: &str = "UPDATE statement SET verdict = $1, reason = $2, subject = $3, identity = $4 \
+     WHERE log = $5 AND idx = $6 AND verdict = 'held'";
+
 impl Db {
     /// Entries from `first` on, `count` of them or as many as there are.
-    pub async fn entries(&self, _log: i64, _first: u64, _count: u64) -> Result<Vec<Entry>, StoreError> {
-        todo!()
+    pub async fn entries(&self, log: i64, first: u64, count: u64) -> Result<Vec<Entry>, StoreError> {
+        let rows: Vec<(i64, Vec<u8>)> = on!(read self, c => sqlx::query_as(ENTRIES)
+            .bind(log)
+            .bind(int(first))
+            .bind(int(first.saturating_add(count)))
+            .fetch_all(c))?;
+        rows.into_iter().map(|(class, digest)| entry(class, &digest)).collect()
     }
+
     /// The same with their bodies.
-    pub async fn statements(&self, _log: i64, _first: u64, _count: u64) -> Result<Vec<StatementRow>, StoreError> {
-        todo!()
+    pub async fn statements(&self, log: i64, first: u64, count: u64) -> Result<Vec<StatementRow>, StoreError> {
+        let rows: Vec<Row> = on!(read self, c => sqlx::query_as(STATEMENTS)
+            .bind(log)
+            .bind(int(first))
+            .bind(int(first.saturating_add(count)))
+            .fetch_all(c))?;
+        rows.into_iter().map(StatementRow::try_from).collect()
     }
+
     /// Wherever the statement of this digest stands (a descriptor stands in both logs).
-    pub async fn find(&self, _digest: &Digest) -> Result<Vec<StatementRow>, StoreError> {
-        todo!()
+    pub async fn find(&self, digest: &Digest) -> Result<Vec<StatementRow>, StoreError> {
+        let rows: Vec<Row> = on!(read self, c => sqlx::query_as(FIND).bind(&digest.as_bytes()[..]).fetch_all(c))?;
+        rows.into_iter().map(StatementRow::try_from).collect()
     }
+
+    /// Accepted statements that name this digest in their `ref`, by log and index.
+    pub async fn referring(&self, digest: &Digest, limit: u32) -> Result<Vec<StatementRow>, StoreError> {
+        let rows: Vec<Row> = on!(read self, c => sqlx::query_as(ABOUT_IT)
+            .bind(&digest.as_bytes()[..])
+            .bind(i64::from(limit))
+            .fetch_all(c))?;
+        rows.into_iter().map(StatementRow::try_from).collect()
+    }
+
     /// Accepted descriptors of a log in order: (index, jws).
-    pub async fn descriptors(&self, _log: i64) -> Result<Vec<(u64, String)>, StoreError> {
-        todo!()
+    pub async fn descriptors(&self, log: i64) -> Result<Vec<(u64, String)>, StoreError> {
+        let rows: Vec<(i64, Vec<u8>)> = on!(read self, c => sqlx::query_as(DESCRIPTORS).bind(log).fetch_all(c))?;
+        rows.into_iter().map(|(index, jws)| Ok((nat(index)?, text(jws)?))).collect()
     }
+
     /// Held statements of a log in order of index.
-    pub async fn held(&self, _log: i64, _limit: u32) -> Result<Vec<StatementRow>, StoreError> {
-        todo!()
+    pub async fn held(&self, log: i64, limit: u32) -> Result<Vec<StatementRow>, StoreError> {
+        let rows: Vec<Row> = on!(read self, c => sqlx::query_as(HELD).bind(log).bind(i64::from(limit)).fetch_all(c))?;
+        rows.into_iter().map(StatementRow::try_from).collect()
     }
-    /// A held statement is now accepted, or refused: moves its projections in.
-    pub async fn settle(
-        &self,
-        _log: i64,
-        _index: u64,
-        _stored: &super::append::Stored,
-    ) -> Result<(), super::AppendError> {
-        todo!()
+
+    /// A held statement is now accepted, or refused: moves its projections in. One that is held no longer stays as it is.
+    pub async fn settle(&self, log: i64, index: u64, stored: &Stored) -> Result<(), AppendError> {
+        let columns = Columns::of(index, None, stored);
+        let projections = Projections::of(index, std::iter::once(stored))?;
+        retry(|| async {
+            let mut tx = self.begin().await?;
+            let settled = on!(change tx, c => sqlx::query(SETTLE)
+                .bind(columns.verdict)
+                .bind(columns.reason.as_deref())
+                .bind(columns.subject)
+                .bind(columns.identity)
+                .bind(log)
+                .bind(int(index))
+                .execute(c))?;
+            if settled == 1 {
+                projections.write(&mut tx, log).await?;
+                tx.commit().await?;
+            }
+            Ok::<(), AppendError>(())
+        })
+        .await
     }
+}
+
+/// The columns of a statement that make a [`StatementRow`].
+#[derive(FromRow)]
+pub(super) struct Row {
+    pub(super) log: i64,
+    pub(super) idx: i64,
+    pub(super) class: i64,
+    pub(super) digest: Vec<u8>,
+    pub(super) verdict: String,
+    pub(super) reason: Option<String>,
+    pub(super) body: String,
+    pub(super) jws: Option<Vec<u8>>,
+}
+
+impl TryFrom<Row> for StatementRow {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            log: row.log,
+            index: nat(row.idx)?,
+            entry: entry(row.class, &row.digest)?,
+            body: match (row.body.as_str(), row.jws) {
+                ("here", Some(jws)) => Body::Here(text(jws)?),
+                ("withheld", None) => Body::Withheld,
+                ("erased", None) => Body::Erased,
+                (other, _) => return Err(StoreError::Corrupt(format!("body {other:?} at index {}", row.idx))),
+            },
+            verdict: match row.reason {
+                Some(reason) => format!("{}: {reason}", row.verdict),
+                None => row.verdict,
+            },
+        })
+    }
+}
+
+fn entry(class: i64, digest: &[u8]) -> Result<Entry, StoreError> {
+    let class = match class {
+        0 => Class::Open,
+        1 => Class::Addressed,
+        other => return Err(StoreError::Corrupt(format!("class {other}"))),
+    };
+    Ok(Entry { class, digest: Digest(hash(digest)?) })
+}
+
+fn text(jws: Vec<u8>) -> Result<String, StoreError> {
+    String::from_utf8(jws).map_err(|_| StoreError::Corrupt("a statement that is no text".to_owned()))
 }

@@ -1,5 +1,11 @@
 //! Uploads, their progress and their faults.
 
+use std::sync::LazyLock;
+
+use sqlx::FromRow;
+
+use super::db::{Tx, clean, int, nat, on, retry};
+use super::rows::{MultiRow, insert};
 use super::{Db, StoreError};
 
 /// What one batch of rows adds to an upload; commits together with the statements that it published.
@@ -78,25 +84,177 @@ pub struct UploadRow {
     pub unknown_columns: Vec<String>,
 }
 
+const BEGIN: &str = "INSERT INTO upload (digest, file, kind, layout, encoding, department, operator, begun_ms, \
+     next_row, read, published, skipped, warned, refused, unknown) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, 0, 0, 0, 0, 0, $9) ON CONFLICT DO NOTHING";
+const UNFINISHED: &str = "SELECT id, digest, file, kind, layout, encoding, department, operator, begun_ms, finished_ms, \
+     next_row, read, published, skipped, warned, refused, unknown FROM upload \
+     WHERE digest = $1 AND kind = $2 AND COALESCE(department, '') = $3 AND finished_ms IS NULL";
+const ALL: &str = "SELECT id, digest, file, kind, layout, encoding, department, operator, begun_ms, finished_ms, \
+     next_row, read, published, skipped, warned, refused, unknown FROM upload ORDER BY id DESC LIMIT $1";
+const ONE: &str = "SELECT id, digest, file, kind, layout, encoding, department, operator, begun_ms, finished_ms, \
+     next_row, read, published, skipped, warned, refused, unknown FROM upload WHERE id = $1";
+// A step counts once: whoever comes from the same row second changes nothing.
+const STEP: &str = "UPDATE upload SET next_row = $1, read = read + $2, published = published + $3, \
+     skipped = skipped + $4, warned = warned + $5, refused = refused + $6, finished_ms = $7 \
+     WHERE id = $8 AND next_row = $9 AND finished_ms IS NULL";
+// The last row of a page is there with all its faults.
+const FAULTS: &str = "SELECT line, header, code, message FROM fault WHERE upload = $1 AND line > $2 AND line <= \
+     (SELECT MAX(line) FROM (SELECT line FROM fault WHERE upload = $1 AND line > $2 ORDER BY line LIMIT $3) AS page) \
+     ORDER BY line, position";
+
+static ADD_FAULTS: LazyLock<MultiRow> =
+    LazyLock::new(|| MultiRow::new("INSERT INTO fault (upload, line, position, header, code, message)", 6, ""));
+
 impl Db {
     /// Begins an upload, or finds the unfinished one of the same file digest, kind and department.
-    pub async fn begin_upload(&self, _upload: &UploadRow) -> Result<UploadRow, StoreError> {
-        todo!()
+    pub async fn begin_upload(&self, upload: &UploadRow) -> Result<UploadRow, StoreError> {
+        let unknown = serde_json::to_string(&upload.unknown_columns).map_err(|e| StoreError::Corrupt(e.to_string()))?;
+        retry(|| async {
+            on!(write self, c => sqlx::query(BEGIN)
+                .bind(&upload.digest)
+                .bind(clean(&upload.file))
+                .bind(&upload.kind)
+                .bind(&upload.layout)
+                .bind(&upload.encoding)
+                .bind(upload.department.as_deref().map(clean))
+                .bind(clean(&upload.operator))
+                .bind(upload.begun_ms)
+                .bind(&unknown)
+                .execute(c))?;
+            let row: Option<Row> = on!(read self, c => sqlx::query_as(UNFINISHED)
+                .bind(&upload.digest)
+                .bind(&upload.kind)
+                .bind(upload.department.as_deref().map(clean).unwrap_or_default())
+                .fetch_optional(c))?;
+            // another process may have ended it between the two: begin anew
+            row.ok_or_else(|| StoreError::Busy("the upload ended meanwhile".to_owned()))
+        })
+        .await?
+        .try_into()
     }
+
     /// A step without statements (all rows skipped or refused); false if the upload is no longer at `from_row`.
-    pub async fn step_upload(&self, _step: &UploadStep, _now_ms: i64) -> Result<bool, StoreError> {
-        todo!()
+    pub async fn step_upload(&self, taken: &UploadStep, now_ms: i64) -> Result<bool, StoreError> {
+        retry(|| async {
+            let mut tx = self.begin().await?;
+            let stepped = step(&mut tx, taken, now_ms).await?;
+            if stepped {
+                tx.commit().await?;
+            }
+            Ok(stepped)
+        })
+        .await
     }
+
     /// Newest first.
-    pub async fn uploads(&self, _limit: u32) -> Result<Vec<UploadRow>, StoreError> {
-        todo!()
+    pub async fn uploads(&self, limit: u32) -> Result<Vec<UploadRow>, StoreError> {
+        let rows: Vec<Row> = on!(read self, c => sqlx::query_as(ALL).bind(i64::from(limit)).fetch_all(c))?;
+        rows.into_iter().map(UploadRow::try_from).collect()
     }
+
     /// One.
-    pub async fn upload(&self, _id: i64) -> Result<Option<UploadRow>, StoreError> {
-        todo!()
+    pub async fn upload(&self, id: i64) -> Result<Option<UploadRow>, StoreError> {
+        let row: Option<Row> = on!(read self, c => sqlx::query_as(ONE).bind(id).fetch_optional(c))?;
+        row.map(UploadRow::try_from).transpose()
     }
-    /// Its faults by row, page by page.
-    pub async fn faults(&self, _upload: i64, _after_row: u64, _limit: u32) -> Result<Vec<FaultRow>, StoreError> {
-        todo!()
+
+    /// Its faults by row, page by page: `limit` of them, and the rest of the last row's.
+    pub async fn faults(&self, upload: i64, after_row: u64, limit: u32) -> Result<Vec<FaultRow>, StoreError> {
+        let rows: Vec<(i64, Option<String>, String, String)> = on!(read self, c => sqlx::query_as(FAULTS)
+            .bind(upload)
+            .bind(int(after_row))
+            .bind(i64::from(limit))
+            .fetch_all(c))?;
+        rows.into_iter()
+            .map(|(line, column, code, message)| Ok(FaultRow { row: nat(line)?, column, code, message }))
+            .collect()
+    }
+}
+
+/// Takes a step within a transaction; false, and nothing changed, if the upload does not stand where it begins.
+pub(super) async fn step(tx: &mut Tx, step: &UploadStep, now_ms: i64) -> Result<bool, StoreError> {
+    let stepped = on!(change tx, c => sqlx::query(STEP)
+        .bind(int(step.next_row))
+        .bind(int(step.counts.read))
+        .bind(int(step.counts.published))
+        .bind(int(step.counts.skipped))
+        .bind(int(step.counts.warned))
+        .bind(int(step.counts.refused))
+        .bind(step.finished.then_some(now_ms))
+        .bind(step.upload)
+        .bind(int(step.from_row))
+        .execute(c))?;
+    if stepped == 0 {
+        return Ok(false);
+    }
+    let mut position = 0;
+    let mut last = None;
+    let faults: Vec<(i64, &FaultRow)> = step
+        .faults
+        .iter()
+        .map(|fault| {
+            position = if last == Some(fault.row) { position + 1 } else { 0 };
+            last = Some(fault.row);
+            (position, fault)
+        })
+        .collect();
+    insert!(tx, ADD_FAULTS, &faults, |query, fault| query
+        .bind(step.upload)
+        .bind(int(fault.1.row))
+        .bind(fault.0)
+        .bind(fault.1.column.as_deref().map(clean))
+        .bind(&fault.1.code)
+        .bind(clean(&fault.1.message)))
+    .await?;
+    Ok(true)
+}
+
+#[derive(FromRow)]
+struct Row {
+    id: i64,
+    digest: String,
+    file: String,
+    kind: String,
+    layout: String,
+    encoding: String,
+    department: Option<String>,
+    operator: String,
+    begun_ms: i64,
+    finished_ms: Option<i64>,
+    next_row: i64,
+    read: i64,
+    published: i64,
+    skipped: i64,
+    warned: i64,
+    refused: i64,
+    unknown: String,
+}
+
+impl TryFrom<Row> for UploadRow {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: row.id,
+            digest: row.digest,
+            file: row.file,
+            kind: row.kind,
+            layout: row.layout,
+            encoding: row.encoding,
+            department: row.department,
+            operator: row.operator,
+            begun_ms: row.begun_ms,
+            finished_ms: row.finished_ms,
+            next_row: nat(row.next_row)?,
+            counts: Counts {
+                read: nat(row.read)?,
+                published: nat(row.published)?,
+                skipped: nat(row.skipped)?,
+                warned: nat(row.warned)?,
+                refused: nat(row.refused)?,
+            },
+            unknown_columns: serde_json::from_str(&row.unknown).map_err(|e| StoreError::Corrupt(e.to_string()))?,
+        })
     }
 }
