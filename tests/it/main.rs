@@ -1,3 +1,5 @@
-//! All integration tests, in one binary: it links once.
+//! What must hold of the parts together: on real databases, over real connections. One binary, so that it links once.
 
+mod database;
 mod second_opinions;
+mod store;
