@@ -1,1 +1,39 @@
-//! TODO
+//! From a department's file to statements: reading, mending, judging, and the receipt.
+//!
+//! | file | concept |
+//! |---|---|
+//! | `sheet.rs` | an upload's file: what it is, its header, its rows |
+//! | `not_an_upload.rs` | why a file is no upload at all |
+//! | `cell.rs` | a cell as it came |
+//! | `decode.rs` | UTF-8 or GB18030 |
+//! | `csv.rs`, `xlsx.rs`, `xls.rs`, `xml.rs`, `jsonl.rs` | the formats |
+//! | `layout.rs` | which column is which member |
+//! | `mend.rs` | what is mended silently |
+//! | `row.rs` | a row judged: a body and its subject, or faults |
+//! | `receipt.rs` | what the department gets back |
+//!
+//! Every reader runs in constant memory (spreadsheets: in bounded memory) and calls back row by row; a file is read
+//! through once before the first row is judged, so that what is no upload changes nothing.
+
+pub mod cell;
+mod csv;
+pub mod decode;
+mod jsonl;
+pub mod layout;
+pub mod not_an_upload;
+pub mod sheet;
+mod xls;
+mod xlsx;
+mod xml;
+
+pub use cell::Cell;
+pub use layout::Columns;
+pub use not_an_upload::NotAnUpload;
+pub use sheet::{Sheet, SourceRow, open};
+
+/// The largest row of an upload, in bytes of its text.
+pub const MAX_ROW: usize = 256 * 1024;
+/// The most columns that an upload may have.
+pub const MAX_COLUMNS: usize = 512;
+/// The header is looked for in so many rows.
+pub const HEADER_ROWS: usize = 10;

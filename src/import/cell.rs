@@ -1,0 +1,101 @@
+//! A cell as it came.
+
+use jiff::ToSpan as _;
+use jiff::civil::{Date, date};
+
+/// A cell as it came, before anything is mended.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub enum Cell {
+    /// Nothing.
+    #[default]
+    Blank,
+    /// Text.
+    Text(String),
+    /// A number, of a spreadsheet or of JSON.
+    Number {
+        /// As it is written out; a date where the cell is formatted as one.
+        text: String,
+        /// The number of a spreadsheet's cell, days where it means a date (1900 system); None in JSON.
+        serial: Option<f64>,
+    },
+}
+
+impl Cell {
+    /// The text, empty for a blank cell.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Blank => "",
+            Self::Text(text) | Self::Number { text, .. } => text,
+        }
+    }
+
+    /// Nothing, or white space.
+    pub fn is_blank(&self) -> bool {
+        self.text().chars().all(char::is_whitespace)
+    }
+
+    /// A number of a spreadsheet.
+    pub(super) fn number(value: f64) -> Self {
+        Self::Number { text: value.to_string(), serial: Some(value) }
+    }
+
+    /// A number formatted as a date.
+    pub(super) fn dated(serial: f64) -> Self {
+        let text = date_of_serial(serial).map_or_else(|| serial.to_string(), |date| date.to_string());
+        Self::Number { text, serial: Some(serial) }
+    }
+}
+
+impl From<&str> for Cell {
+    fn from(text: &str) -> Self {
+        if text.is_empty() { Self::Blank } else { Self::Text(text.to_owned()) }
+    }
+}
+
+/// The date of a spreadsheet's serial number in the 1900 system. There, serial 60 is a 29 February 1900 that never was
+/// (ECMA-376 part 1, 18.17.4.1), so the days before it count from one day later.
+pub fn date_of_serial(serial: f64) -> Option<Date> {
+    if !(1.0..2_958_466.0).contains(&serial) {
+        return None;
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "bounded above, and the time of day is meant to fall away")]
+    let days = serial.floor() as i64;
+    let epoch = match days {
+        ..60 => date(1899, 12, 31),
+        60 => return None,
+        _ => date(1899, 12, 30),
+    };
+    epoch.checked_add(days.days()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn serials_are_the_dates_that_a_spreadsheet_shows() {
+        for (serial, expected) in [
+            (1.0, Some(date(1900, 1, 1))),
+            (59.0, Some(date(1900, 2, 28))),
+            (60.0, None),
+            (61.0, Some(date(1900, 3, 1))),
+            (45356.0, Some(date(2024, 3, 5))),
+            (45356.75, Some(date(2024, 3, 5))),
+            (2_958_465.0, Some(date(9999, 12, 31))),
+            (0.0, None),
+            (-1.0, None),
+            (2_958_466.0, None),
+            (f64::NAN, None),
+        ] {
+            assert_eq!(date_of_serial(serial), expected, "{serial}");
+        }
+    }
+
+    #[test]
+    fn white_space_is_blank() {
+        assert!(Cell::Blank.is_blank());
+        assert!(Cell::from(" \u{3000}\t").is_blank());
+        assert!(!Cell::from("--").is_blank());
+        assert!(!Cell::number(0.0).is_blank());
+    }
+}
