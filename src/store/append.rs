@@ -82,7 +82,8 @@ pub struct Append<'a> {
     pub edge: &'a Edge,
     /// The tiles that they filled.
     pub tiles: &'a [FullTile],
-    /// The new head, for an own log; None for a mirror, whose head moved before.
+    /// The checkpoint whose entries are all here now: the new head of an own log; of a mirror, whose head moved before,
+    /// the one that it is complete with, where this is its last chunk.
     pub head: Option<&'a Head>,
     /// The progress of the uploads that they came from.
     pub uploads: &'a [UploadStep],
@@ -111,8 +112,10 @@ pub enum AppendError {
 // its size, a mirror's stands ahead of it.
 const GROW: &str = "UPDATE log SET size = $1, edge = $2, max_iat = $3, descriptor = COALESCE($4, descriptor), \
      head_size = COALESCE($5, head_size), head_root = COALESCE($6, head_root), \
-     head_note = COALESCE($7, head_note), head_ms = COALESCE($8, head_ms) \
-     WHERE id = $9 AND size = $10 AND state = 'open'";
+     head_note = COALESCE($7, head_note), head_ms = COALESCE($8, head_ms), \
+     complete_size = COALESCE($9, complete_size), complete_root = COALESCE($10, complete_root), \
+     complete_note = COALESCE($11, complete_note), complete_ms = COALESCE($12, complete_ms) \
+     WHERE id = $13 AND size = $14 AND state = 'open'";
 const AT: &str = "SELECT digest FROM statement WHERE log = $1 AND idx = $2";
 
 static TILES: LazyLock<MultiRow> = LazyLock::new(|| MultiRow::new("INSERT INTO tile (log, level, n, hashes)", 4, ""));
@@ -177,7 +180,8 @@ impl Db {
 }
 
 async fn grow(tx: &mut Tx, append: &Append<'_>, rows: &Rows<'_>) -> Result<(), AppendError> {
-    let head = append.head;
+    let complete = append.head;
+    let head = complete.filter(|_| append.log.own);
     let grown = on!(change tx, c => sqlx::query(GROW)
         .bind(int(append.edge.size()))
         .bind(append.edge.encode())
@@ -187,6 +191,10 @@ async fn grow(tx: &mut Tx, append: &Append<'_>, rows: &Rows<'_>) -> Result<(), A
         .bind(head.map(|head| &head.root[..]))
         .bind(head.map(|head| head.note.as_str()))
         .bind(head.map(|head| head.seen_ms))
+        .bind(complete.map(|head| int(head.size)))
+        .bind(complete.map(|head| &head.root[..]))
+        .bind(complete.map(|head| head.note.as_str()))
+        .bind(complete.map(|head| head.seen_ms))
         .bind(append.log.id)
         .bind(int(append.log.size))
         .execute(c))?;
@@ -208,7 +216,7 @@ impl<'a> Rows<'a> {
         let first = append.log.size;
         let end = first + append.entries.len() as u64;
         let head = append.head.map(|head| head.size);
-        if append.edge.size() != end || head.is_some() != append.log.own || head.is_some_and(|size| size != end) {
+        if append.edge.size() != end || (append.log.own && head.is_none()) || head.is_some_and(|size| size != end) {
             return Err(StoreError::Corrupt(format!("an append to {} that ends elsewhere", append.log.origin)).into());
         }
         let indexed = || (first..).zip(append.entries);

@@ -55,6 +55,8 @@ pub struct LogRow {
     pub descriptor: Option<u64>,
     /// The newest checkpoint.
     pub head: Option<Head>,
+    /// The newest checkpoint whose entries are all stored: what is served to others. An own log's is its head.
+    pub complete: Option<Head>,
 }
 
 /// For the appender's and the puller's use: the tiles of one transaction.
@@ -63,11 +65,14 @@ pub type Tiles = Vec<FullTile>;
 const CREATE: &str = "INSERT INTO log (origin, hash, node, name, generation, own, state, size, edge, max_iat) \
      VALUES ($1, $2, $3, $4, $5, $6, 'open', 0, $7, 0) ON CONFLICT DO NOTHING";
 const BY_ORIGIN: &str = "SELECT id, origin, own, state, reason, size, edge, max_iat, descriptor, \
-     head_size, head_root, head_note, head_ms FROM log WHERE origin = $1";
+     head_size, head_root, head_note, head_ms, complete_size, complete_root, complete_note, complete_ms \
+     FROM log WHERE origin = $1";
 const BY_HASH: &str = "SELECT id, origin, own, state, reason, size, edge, max_iat, descriptor, \
-     head_size, head_root, head_note, head_ms FROM log WHERE hash = $1";
+     head_size, head_root, head_note, head_ms, complete_size, complete_root, complete_note, complete_ms \
+     FROM log WHERE hash = $1";
 const ALL: &str = "SELECT id, origin, own, state, reason, size, edge, max_iat, descriptor, \
-     head_size, head_root, head_note, head_ms FROM log ORDER BY origin";
+     head_size, head_root, head_note, head_ms, complete_size, complete_root, complete_note, complete_ms \
+     FROM log ORDER BY origin";
 // A head never goes back, and never changes its root at the same size, whatever the caller believes.
 const MOVE_HEAD: &str = "UPDATE log SET head_size = $1, head_root = $2, head_note = $3, head_ms = $4 \
      WHERE id = $5 AND own = 0 AND state = 'open' AND COALESCE(head_size, -1) = $6 \
@@ -120,10 +125,10 @@ impl Db {
         rows.into_iter().map(LogRow::try_from).collect()
     }
 
-    /// Sizes of all heads by log id: a cheap look for news. (id, head size)
+    /// Sizes of what can be served, by log id: a cheap look for news. (id, size of the complete checkpoint)
     pub async fn head_sizes(&self) -> Result<Vec<(i64, u64)>, StoreError> {
         let rows: Vec<(i64, i64)> = on!(read self, c => sqlx::query_as(
-            "SELECT id, COALESCE(head_size, 0) FROM log ORDER BY id").fetch_all(c))?;
+            "SELECT id, COALESCE(complete_size, 0) FROM log ORDER BY id").fetch_all(c))?;
         rows.into_iter().map(|(id, size)| Ok((id, nat(size)?))).collect()
     }
 
@@ -197,6 +202,10 @@ struct Row {
     head_root: Option<Vec<u8>>,
     head_note: Option<String>,
     head_ms: Option<i64>,
+    complete_size: Option<i64>,
+    complete_root: Option<Vec<u8>>,
+    complete_note: Option<String>,
+    complete_ms: Option<i64>,
 }
 
 impl TryFrom<Row> for LogRow {
@@ -204,12 +213,8 @@ impl TryFrom<Row> for LogRow {
 
     fn try_from(row: Row) -> Result<Self, StoreError> {
         let size = nat(row.size)?;
-        let head = match (row.head_size, row.head_root, row.head_note, row.head_ms) {
-            (Some(size), Some(root), Some(note), Some(seen_ms)) => {
-                Some(Head { size: nat(size)?, root: hash(&root)?, note, seen_ms })
-            }
-            _ => None,
-        };
+        let newest = head(row.head_size, row.head_root, row.head_note, row.head_ms)?;
+        let complete = head(row.complete_size, row.complete_root, row.complete_note, row.complete_ms)?;
         Ok(Self {
             id: row.id,
             origin: row.origin.parse().map_err(|_| StoreError::Corrupt(format!("origin {:?}", row.origin)))?,
@@ -225,7 +230,19 @@ impl TryFrom<Row> for LogRow {
             edge: Edge::decode(size, &row.edge).map_err(|error| StoreError::Corrupt(error.to_string()))?,
             max_iat: row.max_iat,
             descriptor: row.descriptor.map(nat).transpose()?,
-            head,
+            head: newest,
+            complete,
         })
     }
+}
+
+/// A checkpoint's columns: all there, or none.
+fn head(
+    size: Option<i64>,
+    root: Option<Vec<u8>>,
+    note: Option<String>,
+    seen_ms: Option<i64>,
+) -> Result<Option<Head>, StoreError> {
+    let (Some(size), Some(root), Some(note), Some(seen_ms)) = (size, root, note, seen_ms) else { return Ok(None) };
+    Ok(Some(Head { size: nat(size)?, root: hash(&root)?, note, seen_ms }))
 }

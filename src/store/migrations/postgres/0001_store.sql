@@ -21,6 +21,10 @@ CREATE TABLE log (
   head_root   BYTEA,
   head_note   TEXT COLLATE "C", -- the signed note
   head_ms     BIGINT, -- when it came
+  complete_size  BIGINT, -- the newest checkpoint whose entries are all stored: what others are served
+  complete_root  BYTEA,
+  complete_note  TEXT COLLATE "C",
+  complete_ms    BIGINT,
   CHECK ((head_size IS NULL) = (head_note IS NULL) AND (head_size IS NULL) = (head_root IS NULL)),
   CHECK (head_size IS NULL OR head_size >= size)
 );

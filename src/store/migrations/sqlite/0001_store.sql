@@ -21,6 +21,10 @@ CREATE TABLE log (
   head_root   BLOB,
   head_note   TEXT,                         -- the signed note
   head_ms     INTEGER,                      -- when it came
+  complete_size  INTEGER, -- the newest checkpoint whose entries are all stored: what others are served
+  complete_root  BLOB,
+  complete_note  TEXT,
+  complete_ms    INTEGER,
   CHECK ((head_size IS NULL) = (head_note IS NULL) AND (head_size IS NULL) = (head_root IS NULL)),
   CHECK (head_size IS NULL OR head_size >= size)
 ) STRICT;
