@@ -1,9 +1,15 @@
 //! The envelope of a statement: a compact JWS. Only this file makes a [`Verified`] statement.
 
+use std::fmt;
 use std::sync::Arc;
 
-use super::json::NotIJson;
-use super::{Digest, KeyRing, NodeId, SigningKey, Statement};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
+
+use super::json::{self, NotIJson};
+use super::suite::{self, BATCH, BadSignature, SIGNATURE_BYTES};
+use super::{Digest, KeyRing, NodeId, PublicKey, SigningKey, Statement, Suite, Typ, payload};
 
 /// The largest statement, in bytes of its compact JWS.
 pub const MAX_BYTES: usize = 64 * 1024;
@@ -30,9 +36,12 @@ pub enum Refused {
     /// The payload is not JSON as statements have it.
     #[error("payload: {0}")]
     Json(#[from] NotIJson),
-    /// A member of the payload is missing, unknown or not of its form.
-    #[error("payload member {0:?}")]
+    /// A member of the payload is missing or not of its form.
+    #[error("payload member {0:?} is missing or not of its form")]
     Member(&'static str),
+    /// The payload has a member that statements do not have.
+    #[error("payload member {0:?} is none of a statement's")]
+    UnknownMember(String),
     /// Not said by the owner of the log or the key.
     #[error("issued by another than the keys' owner")]
     Issuer,
@@ -73,7 +82,12 @@ pub enum Refused {
 
 /// A statement that was read but whose signature nobody has checked.
 pub struct Unverified {
-    _fields: (),
+    inner: Inner,
+    alg: Option<Suite>,
+    /// Where the signed part ends.
+    signed: usize,
+    /// None where its length fits no suite.
+    signature: Option<[u8; SIGNATURE_BYTES]>,
 }
 
 /// A statement whose signature was verified under a key of its issuer. Cheap to clone.
@@ -91,37 +105,171 @@ struct Inner {
 }
 
 /// Signs a statement. What the node signed itself needs no second look, so it comes back verified.
-pub fn sign(_statement: Statement, _key: &SigningKey) -> Result<Verified, Refused> {
-    todo!()
+///
+/// Refuses what [`Unverified::parse`] would refuse.
+pub fn sign(statement: Statement, key: &SigningKey) -> Result<Verified, Refused> {
+    let payload = payload::encode(&statement)?;
+    let (alg, kid) = (key.public().suite().alg(), key.public().kid());
+    let header = format!(r#"{{"alg":"{alg}","kid":"{kid}","typ":"{}"}}"#, statement.typ);
+    let length = base64_len(header.len()) + base64_len(payload.len()) + base64_len(SIGNATURE_BYTES) + 2;
+    if length > MAX_BYTES {
+        return Err(Refused::TooLong);
+    }
+    let mut jws = String::with_capacity(length);
+    URL_SAFE_NO_PAD.encode_string(header, &mut jws);
+    jws.push('.');
+    URL_SAFE_NO_PAD.encode_string(payload, &mut jws);
+    let signature = key.sign(jws.as_bytes());
+    jws.push('.');
+    URL_SAFE_NO_PAD.encode_string(signature, &mut jws);
+    let inner = Inner { statement, digest: Digest::of(jws.as_bytes()), kid: kid.to_owned(), jws: jws.into() };
+    Ok(Verified { inner: Arc::new(inner) })
+}
+
+fn base64_len(bytes: usize) -> usize {
+    (bytes * 4).div_ceil(3)
 }
 
 impl Unverified {
     /// Reads a compact JWS: size, base64url, header, payload; everything but the signature.
-    pub fn parse(_jws: &str) -> Result<Self, Refused> {
-        todo!()
+    pub fn parse(jws: &str) -> Result<Self, Refused> {
+        if jws.len() > MAX_BYTES {
+            return Err(Refused::TooLong);
+        }
+        let (signed, signature) = jws.rsplit_once('.').ok_or(Refused::NotCompact)?;
+        let (header, payload) = signed.split_once('.').ok_or(Refused::NotCompact)?;
+        if payload.contains('.') || header.is_empty() || payload.is_empty() || signature.is_empty() {
+            return Err(Refused::NotCompact);
+        }
+        // the engine refuses padding and spare bits, so bytes have one text
+        let decode = |part| URL_SAFE_NO_PAD.decode(part).map_err(|_| Refused::Base64);
+        let (header, payload, signature) = (decode(header)?, decode(payload)?, decode(signature)?);
+        let Header { alg, kid, typ } = Header::decode(&header)?;
+        let statement = payload::decode(typ, &payload)?;
+        Ok(Self {
+            inner: Inner { statement, digest: Digest::of(jws.as_bytes()), kid, jws: jws.into() },
+            alg: Suite::from_alg(&alg),
+            signed: signed.len(),
+            signature: signature.try_into().ok(),
+        })
     }
+
     /// What it claims to say.
     pub fn statement(&self) -> &Statement {
-        todo!()
+        &self.inner.statement
     }
+
     /// Under which key it claims to be signed.
     pub fn kid(&self) -> &str {
-        todo!()
+        &self.inner.kid
     }
+
     /// Its digest.
     pub fn digest(&self) -> Digest {
-        todo!()
+        self.inner.digest
     }
+
+    /// The text that it was read from.
+    pub fn jws(&self) -> &str {
+        &self.inner.jws
+    }
+
     /// Verifies the signature under the issuer's key of this kid.
-    pub fn verify(self, _keys: &KeyRing) -> Result<Verified, Refused> {
-        todo!()
+    pub fn verify(self, keys: &KeyRing) -> Result<Verified, Refused> {
+        let key = self.key(keys)?;
+        self.verify_under(key)
+    }
+
+    /// The key that it must be verified under; the algorithm is that key's, whatever the header says.
+    fn key<'k>(&self, keys: &'k KeyRing) -> Result<&'k PublicKey, Refused> {
+        let Inner { statement, kid, .. } = &self.inner;
+        if statement.iss != keys.issuer {
+            return Err(Refused::Issuer);
+        }
+        let key = keys.find(&statement.typ.kind, kid).ok_or(Refused::UnknownKey)?;
+        if self.alg == Some(key.suite()) { Ok(key) } else { Err(Refused::Algorithm) }
+    }
+
+    fn verify_under(self, key: &PublicKey) -> Result<Verified, Refused> {
+        let signature = self.signature.ok_or(Refused::Signature)?;
+        key.check(self.message(), &signature).map_err(|bad| match bad {
+            BadSignature::HighS => Refused::HighS,
+            BadSignature::Invalid => Refused::Signature,
+        })?;
+        Ok(self.into_verified())
+    }
+
+    fn message(&self) -> &[u8] {
+        &self.inner.jws.as_bytes()[..self.signed]
+    }
+
+    fn into_verified(self) -> Verified {
+        Verified { inner: Arc::new(self.inner) }
+    }
+}
+
+impl fmt::Debug for Unverified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Unverified({} of {}, {})", self.inner.statement.typ, self.inner.statement.iss, self.inner.digest)
+    }
+}
+
+/// The protected header: these three members and no other.
+struct Header {
+    alg: String,
+    kid: String,
+    typ: Typ,
+}
+
+impl Header {
+    fn decode(bytes: &[u8]) -> Result<Self, Refused> {
+        let mut members = json::parse_object(bytes).map_err(|_| Refused::Header)?;
+        let mut take = |name| match members.swap_remove(name) {
+            Some(Value::String(text)) => Ok(text),
+            _ => Err(Refused::Header),
+        };
+        let (alg, kid, typ) = (take("alg")?, take("kid")?, take("typ")?);
+        if !members.is_empty() {
+            return Err(Refused::Header);
+        }
+        Ok(Self { alg, kid, typ: typ.parse().map_err(|_| Refused::Typ)? })
     }
 }
 
 /// Verifies many at once, each under its key ring: Ed25519 in batches of 256, and one by one where a batch fails, so that
 /// the culprit is named. Results stand in the order of the input.
-pub fn verify_all(_statements: Vec<(Unverified, &KeyRing)>) -> Vec<Result<Verified, Refused>> {
-    todo!()
+pub fn verify_all(statements: Vec<(Unverified, &KeyRing)>) -> Vec<Result<Verified, Refused>> {
+    let mut results: Vec<Option<Result<Verified, Refused>>> = Vec::new();
+    results.resize_with(statements.len(), || None);
+    let mut waiting = Vec::with_capacity(BATCH.min(statements.len()));
+    for (place, (statement, keys)) in statements.into_iter().enumerate() {
+        match statement.key(keys) {
+            Err(refused) => results[place] = Some(Err(refused)),
+            Ok(key) if key.ed25519().is_some() && statement.signature.is_some() => {
+                waiting.push((place, statement, key));
+                if waiting.len() == BATCH {
+                    verify_batch(&mut waiting, &mut results);
+                }
+            }
+            Ok(key) => results[place] = Some(statement.verify_under(key)),
+        }
+    }
+    verify_batch(&mut waiting, &mut results);
+    results.into_iter().map(|result| result.unwrap_or(Err(Refused::Signature))).collect()
+}
+
+fn verify_batch(waiting: &mut Vec<(usize, Unverified, &PublicKey)>, results: &mut [Option<Result<Verified, Refused>>]) {
+    let all_good = waiting.len() > 1 && {
+        let batch: Option<Vec<_>> = waiting
+            .iter()
+            .map(|(_, statement, key)| Some((statement.message(), statement.signature.as_ref()?, key.ed25519()?)))
+            .collect();
+        batch.is_some_and(|batch| suite::verify_batch(&batch))
+    };
+    for (place, statement, key) in waiting.drain(..) {
+        let result = if all_good { Ok(statement.into_verified()) } else { statement.verify_under(key) };
+        results[place] = Some(result);
+    }
 }
 
 impl Verified {

@@ -6,6 +6,7 @@ pub mod json;
 pub mod key;
 pub mod kind;
 pub mod node_id;
+pub mod payload;
 #[expect(clippy::module_inception, reason = "the concept is called statement")]
 pub mod statement;
 pub mod suite;

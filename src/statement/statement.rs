@@ -54,7 +54,7 @@ pub enum Audience {
 pub enum Reader {
     /// A node.
     Node(NodeId),
-    /// A group, `@delta` on the wire, held without the `@`; who belongs to it is each node's configuration.
+    /// A group, `@delta` on the wire, held without the `@`, `^[a-z][a-z0-9-]{0,31}$`; who belongs to it is each node's configuration.
     Group(String),
 }
 
@@ -66,13 +66,31 @@ pub struct Salt(pub [u8; 16]);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subject {
     /// `{"uscc", "name"}`: known by its unified social credit code.
-    Enterprise { uscc: String, name: String },
+    Enterprise {
+        /// 统一社会信用代码.
+        uscc: String,
+        /// 名称.
+        name: String,
+    },
     /// `{"registration", "name"}`: known by its 工商注册号 only.
-    Registered { registration: String, name: String },
+    Registered {
+        /// 工商注册号.
+        registration: String,
+        /// 名称.
+        name: String,
+    },
     /// `{"name"}`: known by name only.
-    Named { name: String },
+    Named {
+        /// 名称.
+        name: String,
+    },
     /// `{"person", "name"}`: a natural person, by keyed hash and masked name.
-    Person { person: String, name: String },
+    Person {
+        /// `<key version>.<HMAC-SHA-256>` under the issuer's own secret.
+        person: String,
+        /// The name, masked.
+        name: String,
+    },
 }
 
 impl Salt {
@@ -111,9 +129,48 @@ pub struct NotATyp;
 impl FromStr for Typ {
     type Err = NotATyp;
 
-    fn from_str(_text: &str) -> Result<Self, NotATyp> {
-        todo!()
+    fn from_str(text: &str) -> Result<Self, NotATyp> {
+        let inner = text.strip_prefix("kaopu.").and_then(|t| t.strip_suffix("+jws")).ok_or(NotATyp)?;
+        let (kind, version) = inner.split_once('.').ok_or(NotATyp)?;
+        // one version has one text: no leading zeros or signs, and versions count from 1
+        if !is_name(kind) || version.starts_with(['0', '+']) {
+            return Err(NotATyp);
+        }
+        Ok(Self { kind: kind.to_owned(), version: version.parse().map_err(|_| NotATyp)? })
     }
+}
+
+impl FromStr for Reader {
+    type Err = NotAReader;
+
+    fn from_str(text: &str) -> Result<Self, NotAReader> {
+        match text.strip_prefix('@') {
+            Some(group) if is_name(group) => Ok(Self::Group(group.to_owned())),
+            Some(_) => Err(NotAReader),
+            None => text.parse().map(Self::Node).map_err(|_| NotAReader),
+        }
+    }
+}
+
+impl fmt::Display for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Node(node) => node.fmt(f),
+            Self::Group(group) => write!(f, "@{group}"),
+        }
+    }
+}
+
+/// The text names no reader.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a reader: a node id, or @ and the name of a group, is expected")]
+pub struct NotAReader;
+
+/// Kinds and groups: `^[a-z][a-z0-9-]{0,31}$`.
+fn is_name(text: &str) -> bool {
+    text.len() <= 32
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
 impl Subject {
@@ -134,6 +191,49 @@ impl Subject {
             Self::Registered { registration, .. } => format!("reg:{registration}"),
             Self::Named { name } => format!("name:{}", crate::record::name::fold(name)),
             Self::Person { person, .. } => format!("person:{person}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_typ_has_one_text() {
+        for good in ["kaopu.penalty.1+jws", "kaopu.repair-revocation.4294967295+jws", "kaopu.a.1+jws"] {
+            assert_eq!(good.parse::<Typ>().unwrap().to_string(), good);
+        }
+        for bad in [
+            "",
+            "JWT",
+            "kaopu.penalty+jws",
+            "kaopu.penalty.0+jws",
+            "kaopu.penalty.01+jws",
+            "kaopu.penalty.+1+jws",
+            "kaopu.penalty.1.1+jws",
+            "kaopu.penalty.4294967296+jws",
+            "kaopu.penalty.+jws",
+            "kaopu.penalty.1+jwt",
+            "kaopu..1+jws",
+            "kaopu.Penalty.1+jws",
+            "kaopu.1.1+jws",
+            "kaopu.abcdefghijklmnopqrstuvwxyz0123456.1+jws",
+            "KAOPU.penalty.1+jws",
+            "kaopu.penalty.1+jws ",
+            "kaopu.处罚.1+jws",
+        ] {
+            assert_eq!(bad.parse::<Typ>(), Err(NotATyp), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_reader_is_a_node_or_a_group() {
+        for good in ["310107", "310107.scjg", "@delta"] {
+            assert_eq!(good.parse::<Reader>().unwrap().to_string(), good);
+        }
+        for bad in ["", "*", "@", "@@delta", "@Delta", "delta", "@310107", "31"] {
+            assert_eq!(bad.parse::<Reader>(), Err(NotAReader), "{bad:?}");
         }
     }
 }

@@ -1,4 +1,25 @@
-//! The three signature suites behind josekit's `JwsSigner` and `JwsVerifier`.
+//! The three signature suites behind josekit's [`JwsSigner`] and [`JwsVerifier`].
+//!
+//! josekit's errors carry `anyhow`; they end in this file.
+
+use std::fmt;
+use std::sync::Arc;
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, EcdsaKeyPair, Ed25519KeyPair, ParsedPublicKey};
+use josekit::JoseError;
+use josekit::jws::{JwsAlgorithm, JwsSigner, JwsVerifier};
+use sm2::dsa::signature::{Signer as _, Verifier as _};
+
+/// The signer id of every SM2 key (GM/T 0009-2012, section 10).
+pub const SM2_ID: &str = "1234567812345678";
+
+/// Bytes of a signature, in each suite.
+pub const SIGNATURE_BYTES: usize = 64;
+
+/// How many Ed25519 signatures are verified at once: beyond this the gain is small, and a batch that fails costs as much
+/// again one by one.
+pub const BATCH: usize = 256;
 
 /// A signature suite; its `alg` in JOSE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -11,7 +32,21 @@ pub enum Suite {
     Sm2,
 }
 
+/// Why a signature is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadSignature {
+    /// ES256: s is not the lower of the two that verify.
+    #[error("the s of an ES256 signature is not the lower one")]
+    HighS,
+    /// It does not verify.
+    #[error("the signature does not verify")]
+    Invalid,
+}
+
 impl Suite {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::EdDsa, Self::Es256, Self::Sm2];
+
     /// The JOSE `alg`.
     pub fn alg(self) -> &'static str {
         match self {
@@ -19,5 +54,321 @@ impl Suite {
             Self::Es256 => "ES256",
             Self::Sm2 => "SGD_SM3_SM2",
         }
+    }
+
+    /// The suite of a JOSE `alg`.
+    pub fn from_alg(alg: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|suite| suite.alg() == alg)
+    }
+}
+
+impl JwsAlgorithm for Suite {
+    fn name(&self) -> &str {
+        self.alg()
+    }
+
+    fn box_clone(&self) -> Box<dyn JwsAlgorithm> {
+        Box::new(*self)
+    }
+}
+
+/// Signs through josekit's trait.
+pub(super) fn sign(signer: &dyn JwsSigner, message: &[u8]) -> Result<Vec<u8>, SigningFailed> {
+    signer.sign(message).map_err(|_| SigningFailed)
+}
+
+/// The library under a suite could not sign: it found no memory or no randomness.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("signing failed")]
+pub(super) struct SigningFailed;
+
+/// Verifies through josekit's trait.
+pub(super) fn verify(verifier: &dyn JwsVerifier, message: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
+    verifier.verify(message, signature).map_err(|error| match error {
+        JoseError::InvalidSignature(cause) => cause.downcast().unwrap_or(BadSignature::Invalid),
+        _ => BadSignature::Invalid,
+    })
+}
+
+/// Verifies Ed25519 signatures together: all of them are good, or at least one is not.
+///
+/// A batch cannot see what `verify_strict` refuses of its own accord, an R of small order; so that is looked for first.
+pub(super) fn verify_batch(batch: &[(&[u8], &[u8; SIGNATURE_BYTES], &ed25519_dalek::VerifyingKey)]) -> bool {
+    let mut messages = Vec::with_capacity(batch.len());
+    let mut signatures = Vec::with_capacity(batch.len());
+    let mut keys = Vec::with_capacity(batch.len());
+    for &(message, signature, key) in batch {
+        if has_small_order(signature) {
+            return false;
+        }
+        messages.push(message);
+        signatures.push(ed25519_dalek::Signature::from_bytes(signature));
+        keys.push(*key);
+    }
+    ed25519_dalek::verify_batch(&messages, &signatures, &keys).is_ok()
+}
+
+/// The y of the points of order 8, little-endian; the others have y = 0, 1, −1 and their encodings beyond the prime.
+const ORDER_8: [[u8; 32]; 2] = [
+    [
+        0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a, 0x20,
+        0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a,
+    ],
+    [
+        0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5, 0xdf,
+        0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
+    ],
+];
+
+/// Whether R is one of the few points of small order, in any encoding of it.
+fn has_small_order(signature: &[u8; SIGNATURE_BYTES]) -> bool {
+    let mut y = [0; 32];
+    y.copy_from_slice(&signature[..32]);
+    y[31] &= 0x7f;
+    let near_zero = y[1..].iter().all(|&b| b == 0) && y[0] <= 1;
+    // from p − 1 to 2^255 − 1: −1, and all encodings that are not canonical
+    let near_prime = y[0] >= 0xec && y[1..31].iter().all(|&b| b == 0xff) && y[31] == 0x7f;
+    near_zero || near_prime || ORDER_8.contains(&y)
+}
+
+/// The private half of a key.
+#[derive(Clone)]
+pub(super) struct Signer {
+    pub(super) kid: Arc<str>,
+    pub(super) secret: Secret,
+}
+
+#[derive(Clone)]
+pub(super) enum Secret {
+    EdDsa(Arc<Ed25519KeyPair>),
+    Es256(Arc<EcdsaKeyPair>),
+    Sm2(Arc<sm2::dsa::SigningKey>),
+}
+
+impl fmt::Debug for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Signer({} {})", self.suite().alg(), self.kid)
+    }
+}
+
+impl Signer {
+    fn suite(&self) -> Suite {
+        match self.secret {
+            Secret::EdDsa(_) => Suite::EdDsa,
+            Secret::Es256(_) => Suite::Es256,
+            Secret::Sm2(_) => Suite::Sm2,
+        }
+    }
+}
+
+impl JwsSigner for Signer {
+    fn algorithm(&self) -> &dyn JwsAlgorithm {
+        algorithm(self.suite())
+    }
+
+    fn key_id(&self) -> Option<&str> {
+        Some(&self.kid)
+    }
+
+    fn signature_len(&self) -> usize {
+        SIGNATURE_BYTES
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, JoseError> {
+        match &self.secret {
+            Secret::EdDsa(pair) => {
+                let signature = pair.try_sign(message).map_err(|e| JoseError::InvalidSignature(e.into()))?;
+                Ok(signature.as_ref().to_vec())
+            }
+            Secret::Es256(pair) => {
+                let signature =
+                    pair.sign(&SystemRandom::new(), message).map_err(|e| JoseError::InvalidSignature(e.into()))?;
+                let mut signature = signature.as_ref().to_vec();
+                p256_order::lower_s(&mut signature[32..]);
+                Ok(signature)
+            }
+            Secret::Sm2(key) => {
+                let signature: sm2::dsa::Signature =
+                    key.try_sign(message).map_err(|e| JoseError::InvalidSignature(e.into()))?;
+                Ok(signature.to_vec())
+            }
+        }
+    }
+
+    fn box_clone(&self) -> Box<dyn JwsSigner> {
+        Box::new(self.clone())
+    }
+}
+
+/// The public half of a key.
+#[derive(Clone)]
+pub(super) struct Verifier {
+    pub(super) kid: Arc<str>,
+    pub(super) point: Point,
+}
+
+#[derive(Clone)]
+pub(super) enum Point {
+    EdDsa(ed25519_dalek::VerifyingKey),
+    Es256(ParsedPublicKey),
+    Sm2(Box<sm2::dsa::VerifyingKey>),
+}
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Verifier({} {})", self.suite().alg(), self.kid)
+    }
+}
+
+impl Verifier {
+    pub(super) fn suite(&self) -> Suite {
+        match self.point {
+            Point::EdDsa(_) => Suite::EdDsa,
+            Point::Es256(_) => Suite::Es256,
+            Point::Sm2(_) => Suite::Sm2,
+        }
+    }
+
+    fn check(&self, message: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
+        let signature: &[u8; SIGNATURE_BYTES] = signature.try_into().map_err(|_| BadSignature::Invalid)?;
+        match &self.point {
+            Point::EdDsa(key) => key
+                .verify_strict(message, &ed25519_dalek::Signature::from_bytes(signature))
+                .map_err(|_| BadSignature::Invalid),
+            Point::Es256(key) => {
+                if p256_order::is_high(&signature[32..]) {
+                    return Err(BadSignature::HighS);
+                }
+                key.verify_sig(message, signature).map_err(|_| BadSignature::Invalid)
+            }
+            Point::Sm2(key) => sm2::dsa::Signature::from_slice(signature)
+                .and_then(|signature| key.verify(message, &signature))
+                .map_err(|_| BadSignature::Invalid),
+        }
+    }
+}
+
+impl JwsVerifier for Verifier {
+    fn algorithm(&self) -> &dyn JwsAlgorithm {
+        algorithm(self.suite())
+    }
+
+    fn key_id(&self) -> Option<&str> {
+        Some(&self.kid)
+    }
+
+    fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), JoseError> {
+        self.check(message, signature).map_err(|bad| JoseError::InvalidSignature(bad.into()))
+    }
+
+    fn box_clone(&self) -> Box<dyn JwsVerifier> {
+        Box::new(self.clone())
+    }
+}
+
+fn algorithm(suite: Suite) -> &'static dyn JwsAlgorithm {
+    match suite {
+        Suite::EdDsa => &Suite::EdDsa,
+        Suite::Es256 => &Suite::Es256,
+        Suite::Sm2 => &Suite::Sm2,
+    }
+}
+
+/// A public P-256 point, from its uncompressed encoding.
+pub(super) fn p256_point(encoded: &[u8]) -> Option<Point> {
+    ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, encoded).ok().map(Point::Es256)
+}
+
+/// The order n of P-256, and which of s and n − s is the lower. Both verify; a statement may have one form only.
+mod p256_order {
+    const ORDER: [u8; 32] = [
+        0xff, 0xff, 0xff, 0xff, 0x00, 0x00, 0x00, 0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xbc, 0xe6,
+        0xfa, 0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
+    ];
+    /// (n − 1) / 2, the largest low s.
+    const HALF: [u8; 32] = [
+        0x7f, 0xff, 0xff, 0xff, 0x80, 0x00, 0x00, 0x00, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xde, 0x73,
+        0x7d, 0x56, 0xd3, 0x8b, 0xcf, 0x42, 0x79, 0xdc, 0xe5, 0x61, 0x7e, 0x31, 0x92, 0xa8,
+    ];
+
+    pub(super) fn is_high(s: &[u8]) -> bool {
+        s > &HALF[..]
+    }
+
+    /// Replaces a high s by n − s.
+    pub(super) fn lower_s(s: &mut [u8]) {
+        if is_high(s) {
+            negate(s);
+        }
+    }
+
+    /// n − s, for an s below n.
+    pub(super) fn negate(s: &mut [u8]) {
+        let mut borrow = 0;
+        for (digit, order) in s.iter_mut().zip(ORDER).rev() {
+            let difference = i16::from(order) - i16::from(*digit) - borrow;
+            borrow = i16::from(difference < 0);
+            *digit = difference.rem_euclid(256) as u8;
+        }
+    }
+}
+
+/// The other signature that verifies as well, for tests that it is refused.
+#[cfg(test)]
+pub(super) fn with_other_s(signature: &[u8]) -> Vec<u8> {
+    let mut other = signature.to_vec();
+    p256_order::negate(&mut other[32..]);
+    other
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_suite_is_known_by_its_alg() {
+        for suite in Suite::ALL {
+            assert_eq!(Suite::from_alg(suite.alg()), Some(suite));
+            assert_eq!(algorithm(suite).name(), suite.alg());
+        }
+        for alg in ["none", "HS256", "eddsa", "Ed25519", ""] {
+            assert_eq!(Suite::from_alg(alg), None);
+        }
+    }
+
+    #[test]
+    fn the_order_halves_where_it_should() {
+        let mut s = [0; 32];
+        s[31] = 1;
+        assert!(!p256_order::is_high(&s));
+        p256_order::negate(&mut s); // n − 1
+        assert!(p256_order::is_high(&s));
+        p256_order::lower_s(&mut s);
+        assert_eq!(s, std::array::from_fn(|i| u8::from(i == 31)));
+    }
+
+    #[test]
+    fn small_order_is_seen_in_every_encoding() {
+        use aws_lc_rs::digest::{SHA256, digest};
+        // an ordinary point is not of small order
+        let mut ordinary = [0; 64];
+        ordinary[..32].copy_from_slice(digest(&SHA256, b"a point, perhaps").as_ref());
+        assert!(!has_small_order(&ordinary));
+        // every encoding near 0 and near the prime, judged against the library that has the arithmetic
+        let candidates = (0..=255_u8).flat_map(|low| [(low, 0x00), (low, 0x80), (low, 0x7f), (low, 0xff)]);
+        let mut seen = 0;
+        for (low, high) in candidates {
+            let mut y = [if high & 0x7f == 0 { 0 } else { 0xff }; 32];
+            (y[0], y[31]) = (low, high);
+            let weak = ed25519_dalek::VerifyingKey::from_bytes(&y).is_ok_and(|key| key.is_weak());
+            let mut signature = [0; 64];
+            signature[..32].copy_from_slice(&y);
+            assert!(!weak || has_small_order(&signature), "{y:02x?}");
+            seen += usize::from(weak);
+        }
+        for y in ORDER_8 {
+            assert!(ed25519_dalek::VerifyingKey::from_bytes(&y).unwrap().is_weak());
+        }
+        assert!(seen >= 6, "only {seen} points of small order were tried");
     }
 }
