@@ -294,3 +294,8 @@ impl Verified {
         &self.inner.jws
     }
 }
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;

@@ -321,6 +321,31 @@ pub(super) fn with_other_s(signature: &[u8]) -> Vec<u8> {
     other
 }
 
+/// Signatures with R = ±identity, in all encodings of it: they satisfy the batch equation, and `verify_strict` refuses
+/// them. Only who has the seed can make them.
+#[cfg(test)]
+pub(super) fn small_order_signatures(seed: &[u8; 32], message: &[u8]) -> Vec<[u8; SIGNATURE_BYTES]> {
+    use aws_lc_rs::digest::{SHA512, digest};
+    use curve25519_dalek::Scalar;
+    let key = ed25519_dalek::SigningKey::from_bytes(seed);
+    let canonical: [u8; 32] = std::array::from_fn(|i| u8::from(i == 0));
+    let beyond_the_prime: [u8; 32] =
+        std::array::from_fn(|i| [0xee, 0xff, 0x7f][usize::from(i > 0) + usize::from(i > 30)]);
+    [canonical, beyond_the_prime]
+        .map(|r| {
+            let mut hashed = Vec::from(r);
+            hashed.extend_from_slice(key.verifying_key().as_bytes());
+            hashed.extend_from_slice(message);
+            let challenge: [u8; 64] = digest(&SHA512, &hashed).as_ref().try_into().unwrap();
+            let s = Scalar::from_bytes_mod_order_wide(&challenge) * key.to_scalar();
+            let mut signature = [0; SIGNATURE_BYTES];
+            signature[..32].copy_from_slice(&r);
+            signature[32..].copy_from_slice(s.as_bytes());
+            signature
+        })
+        .into()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
