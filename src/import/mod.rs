@@ -20,7 +20,9 @@ mod csv;
 pub mod decode;
 mod jsonl;
 pub mod layout;
+pub mod mend;
 pub mod not_an_upload;
+pub mod receipt;
 pub mod sheet;
 mod xls;
 mod xlsx;
@@ -29,6 +31,7 @@ mod xml;
 pub use cell::Cell;
 pub use layout::Columns;
 pub use not_an_upload::NotAnUpload;
+pub use receipt::Receipt;
 pub use sheet::{Sheet, SourceRow, open};
 
 /// The largest row of an upload, in bytes of its text.

@@ -1,0 +1,210 @@
+//! The receipt (回执): how many rows came and what became of them; for each that was not clean its row, column, code and
+//! a sentence. As a table, as JSON, and as CSV of the refused rows as they came, to be corrected and sent again.
+
+use std::io::{self, Write};
+use std::ops::ControlFlow;
+
+use serde::Serialize;
+
+use super::{Cell, NotAnUpload, Sheet};
+use crate::store::upload::{Counts, FaultRow, UploadRow};
+
+/// The columns that the CSV of refused rows has beside those of the file; an importer overlooks them when it comes back.
+pub const ADDED_COLUMNS: [&str; 3] = ["行号", "错误代码", "错误说明"];
+/// So many faults are shown on a terminal.
+const SHOWN: usize = 20;
+
+/// A receipt but for its faults, which may be many and are written one by one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Receipt {
+    /// The file's name.
+    pub file: String,
+    /// The kind.
+    pub kind: String,
+    /// The layout.
+    pub layout: String,
+    /// Encoding or format.
+    pub encoding: String,
+    /// Rows read, published, skipped, warned, refused.
+    #[serde(flatten)]
+    pub counts: Counts,
+    /// Columns that the layout does not know: read by nobody, published never.
+    pub unknown_columns: Vec<String>,
+}
+
+impl From<&UploadRow> for Receipt {
+    fn from(upload: &UploadRow) -> Self {
+        Self {
+            file: upload.file.clone(),
+            kind: upload.kind.clone(),
+            layout: upload.layout.clone(),
+            encoding: upload.encoding.clone(),
+            counts: upload.counts,
+            unknown_columns: upload.unknown_columns.clone(),
+        }
+    }
+}
+
+impl Receipt {
+    /// As a table for a terminal: the counts, the first faults, and how many more there are.
+    pub fn table(&self, faults: &[FaultRow], more: u64, out: &mut impl Write) -> io::Result<()> {
+        let counts = &self.counts;
+        writeln!(out, "{} · {} · {} · {}", self.file, self.kind, self.layout, self.encoding)?;
+        writeln!(
+            out,
+            "read 共 {}   published 已共享 {}   unchanged 未变更 {}   sent back 退回 {}   warned 提示 {}",
+            counts.read, counts.published, counts.skipped, counts.refused, counts.warned
+        )?;
+        if !self.unknown_columns.is_empty() {
+            writeln!(out, "columns not known, not published 未采用的列: {}", self.unknown_columns.join(", "))?;
+        }
+        let shown = &faults[..faults.len().min(SHOWN)];
+        if shown.is_empty() {
+            return Ok(());
+        }
+        let column_width = shown.iter().filter_map(|f| f.column.as_deref()).map(width).max().unwrap_or(0).max(4);
+        writeln!(out, "{:>9}  {:<4}  {}  错误说明", "行号", "代码", padded("列", column_width))?;
+        for fault in shown {
+            let column = padded(fault.column.as_deref().unwrap_or("—"), column_width);
+            writeln!(out, "{:>11}  {:<4}  {column}  {}", fault.row, fault.code, fault.message)?;
+        }
+        let more = more + (faults.len() - shown.len()) as u64;
+        if more > 0 {
+            writeln!(out, "… {more} more 另有 {more} 条; --receipt FILE.csv or FILE.json has them all")?;
+        }
+        Ok(())
+    }
+
+    /// As one JSON object, its faults coming one by one.
+    pub fn json<E: From<io::Error>>(
+        &self,
+        faults: impl IntoIterator<Item = Result<FaultRow, E>>,
+        out: &mut impl Write,
+    ) -> Result<(), E> {
+        let head = serde_json::to_string(self).map_err(io::Error::from)?;
+        // the object is left open for its last member
+        write!(out, "{},\"faults\":[", &head[..head.len() - 1])?;
+        for (n, fault) in faults.into_iter().enumerate() {
+            let fault = serde_json::to_string(&fault?).map_err(io::Error::from)?;
+            write!(out, "{}\n{fault}", if n == 0 { "" } else { "," })?;
+        }
+        writeln!(out, "]}}")?;
+        Ok(())
+    }
+}
+
+/// The refused rows of a sheet as they came, each with its number, codes and sentences: CSV in UTF-8 behind a byte order
+/// mark, without which Excel would not read it as such. The faults come in the order of their rows.
+pub fn refused_rows<E: From<io::Error> + From<NotAnUpload>>(
+    sheet: &Sheet,
+    faults: impl IntoIterator<Item = Result<FaultRow, E>>,
+    out: &mut impl Write,
+) -> Result<(), E> {
+    out.write_all("\u{feff}".as_bytes())?;
+    let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(out);
+    let kept: Vec<usize> = (0..sheet.columns.headers.len()).filter(|c| !is_added(&sheet.columns.headers[*c])).collect();
+    let headers = kept.iter().map(|c| sheet.columns.headers[*c].as_str());
+    writer.write_record(headers.chain(ADDED_COLUMNS)).map_err(io_error)?;
+    let mut faults = faults.into_iter().peekable();
+    let mut next = next_refused(&mut faults)?;
+    sheet.each(|row| {
+        let Some((number, codes, sentences)) = &next else { return Ok(ControlFlow::Break(())) };
+        if row.number == *number {
+            let number = number.to_string();
+            let cells = kept.iter().map(|c| row.cells.get(*c).map_or("", Cell::text));
+            writer.write_record(cells.chain([number.as_str(), codes, sentences])).map_err(io_error)?;
+            next = next_refused(&mut faults)?;
+        }
+        Ok::<_, E>(ControlFlow::Continue(()))
+    })?;
+    writer.flush()?;
+    Ok(())
+}
+
+/// Whether a header is one of those that a CSV of refused rows brings back.
+pub fn is_added(header: &str) -> bool {
+    ADDED_COLUMNS.contains(&header.trim())
+}
+
+/// The next row that has an error, with all its codes and sentences; rows that have warnings only are passed over.
+fn next_refused<E>(
+    faults: &mut std::iter::Peekable<impl Iterator<Item = Result<FaultRow, E>>>,
+) -> Result<Option<(u64, String, String)>, E> {
+    while let Some(first) = faults.next() {
+        let mut of_row = vec![first?];
+        while let Some(next) = faults.next_if(|f| f.as_ref().is_ok_and(|f| f.row == of_row[0].row)) {
+            of_row.push(next?);
+        }
+        if of_row.iter().any(|f| f.code.starts_with('E')) {
+            let codes: Vec<&str> = of_row.iter().map(|f| f.code.as_str()).collect();
+            let sentences: Vec<String> = of_row
+                .iter()
+                .map(|f| {
+                    f.column.as_ref().map_or_else(|| f.message.clone(), |c| format!("{}：{}", c.trim(), f.message))
+                })
+                .collect();
+            return Ok(Some((of_row[0].row, codes.join("；"), sentences.join("；"))));
+        }
+    }
+    Ok(None)
+}
+
+fn io_error(error: csv::Error) -> io::Error {
+    io::Error::other(error)
+}
+
+fn padded(text: &str, to: usize) -> String {
+    format!("{text}{}", " ".repeat(to.saturating_sub(width(text))))
+}
+
+/// Columns of a terminal that a text takes: two for each character of the wide scripts.
+fn width(text: &str) -> usize {
+    text.chars().map(|c| if ('\u{1100}'..='\u{115F}').contains(&c) || c >= '\u{2E80}' { 2 } else { 1 }).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn receipt() -> Receipt {
+        Receipt {
+            file: "示例.csv".into(),
+            kind: "penalty".into(),
+            layout: "code".into(),
+            encoding: "gb18030".into(),
+            counts: Counts { read: 3, published: 1, skipped: 0, warned: 0, refused: 2 },
+            unknown_columns: vec!["DFBM".into()],
+        }
+    }
+
+    fn fault(row: u64, column: Option<&str>, code: &str) -> FaultRow {
+        FaultRow { row, column: column.map(str::to_owned), code: code.into(), message: "示例".into() }
+    }
+
+    #[test]
+    fn the_json_has_the_members_that_scripts_rely_on() {
+        let mut out = Vec::new();
+        let faults = [fault(1, Some("CF_WSH"), "E101"), fault(2, None, "E301")];
+        receipt().json(faults.into_iter().map(Ok::<_, io::Error>), &mut out).unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        for member in
+            ["file", "kind", "layout", "encoding", "read", "published", "skipped", "warned", "refused", "faults"]
+        {
+            assert!(json.get(member).is_some(), "{member}");
+        }
+        assert_eq!(json["faults"][1], serde_json::json!({"row": 2, "column": null, "code": "E301", "message": "示例"}));
+        let mut out = Vec::new();
+        receipt().json([] as [Result<FaultRow, io::Error>; 0], &mut out).unwrap();
+        assert_eq!(serde_json::from_slice::<serde_json::Value>(&out).unwrap()["faults"], serde_json::json!([]));
+    }
+
+    #[test]
+    fn the_table_says_how_many_more_there_are() {
+        let faults: Vec<FaultRow> = (1..=25).map(|n| fault(n, Some("处罚类别"), "E103")).collect();
+        let mut out = Vec::new();
+        receipt().table(&faults, 100, &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.contains("已共享 1") && text.contains("退回 2") && text.contains("DFBM"), "{text}");
+        assert!(text.contains("另有 105 条"), "{text}");
+    }
+}
