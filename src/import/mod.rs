@@ -6,7 +6,7 @@
 //! | `not_an_upload.rs` | why a file is no upload at all |
 //! | `cell.rs` | a cell as it came |
 //! | `decode.rs` | UTF-8 or GB18030 |
-//! | `csv.rs`, `xlsx.rs`, `xls.rs`, `xml.rs`, `jsonl.rs` | the formats |
+//! | `csv.rs`, `xlsx.rs`, `xls.rs` (`xls_guard.rs`), `xml.rs`, `jsonl.rs` | the formats |
 //! | `layout.rs` | which column is which member |
 //! | `mend.rs` | what is mended silently |
 //! | `row.rs` | a row judged: a body and its subject, or faults |
@@ -25,6 +25,7 @@ pub mod not_an_upload;
 pub mod receipt;
 pub mod sheet;
 mod xls;
+mod xls_guard;
 mod xlsx;
 mod xml;
 

@@ -8,15 +8,18 @@ use std::path::Path;
 use calamine::{Data, DataRef, Reader as _, SheetType, Xls};
 
 use super::xlsx::{cell_of, guarded};
-use super::{Cell, MAX_COLUMNS, MAX_ROW, NotAnUpload};
+use super::{Cell, MAX_COLUMNS, MAX_ROW, NotAnUpload, xls_guard};
 
 /// The largest file.
 const MAX_FILE: u64 = 32 * 1024 * 1024;
 
 /// Refuses what is too large to be held.
 pub(super) fn check(path: &Path) -> Result<(), NotAnUpload> {
-    let size = std::fs::metadata(path).map_err(|e| NotAnUpload::unreadable(path, &e))?.len();
-    if size > MAX_FILE { Err(NotAnUpload::TooLarge { limit: MAX_FILE }) } else { Ok(()) }
+    let unreadable = |e: std::io::Error| NotAnUpload::unreadable(path, &e);
+    if std::fs::metadata(path).map_err(unreadable)?.len() > MAX_FILE {
+        return Err(NotAnUpload::TooLarge { limit: MAX_FILE });
+    }
+    xls_guard::check(&std::fs::read(path).map_err(unreadable)?)
 }
 
 /// The names of the worksheets.
@@ -74,5 +77,46 @@ fn borrowed(value: &Data) -> DataRef<'_> {
         Data::DateTimeIso(text) | Data::DurationIso(text) => DataRef::SharedString(text),
         Data::Error(error) => DataRef::Error(error.clone()),
         Data::Empty => DataRef::Empty,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::xls_guard::tests::workbook;
+    use super::*;
+
+    fn read(bytes: &[u8]) -> Result<Vec<Vec<Cell>>, NotAnUpload> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), bytes).unwrap();
+        check(file.path())?;
+        let mut out = Vec::new();
+        for sheet in sheets(file.path())? {
+            rows(file.path(), &sheet, &mut |cells| {
+                out.push(cells);
+                Ok(ControlFlow::Continue(()))
+            })?;
+        }
+        Ok(out)
+    }
+
+    #[test]
+    fn rows_are_read_as_they_came() {
+        let rows = read(&workbook(&[(0, 0, Err("企业名称")), (2, 0, Err("示例公司")), (2, 1, Ok(45356.0))])).unwrap();
+        assert_eq!(rows.len(), 3);
+        assert_eq!(rows[0], [Cell::from("企业名称"), Cell::Blank]);
+        assert_eq!(rows[2], [Cell::from("示例公司"), Cell::number(45356.0)]);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+        #[test]
+        fn a_damaged_workbook_never_panics(at in 0usize..6000, byte: u8) {
+            let mut bytes = workbook(&[(0, 0, Err("企业名称")), (2, 0, Err("示例公司")), (2, 1, Ok(45356.0))]);
+            let at = at % bytes.len();
+            bytes[at] = byte;
+            let _ = read(&bytes);
+        }
     }
 }
