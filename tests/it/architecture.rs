@@ -92,7 +92,9 @@ fn no_module_names_one_that_stands_after_it() {
     let mut faults = Vec::new();
     for source in sources() {
         for (_, forbidden) in BELOW.iter().filter(|(from, _)| source.is_one_of(&[from])) {
-            for module in forbidden.iter().filter(|module| source.imports(module)) {
+            // the appender takes keys from descriptors
+            let may = |module: &str| module == "trust" && source.is_one_of(NOT_PURE);
+            for module in forbidden.iter().filter(|module| source.imports(module) && !may(module)) {
                 faults.push(format!("{} names crate::{module}: imports point the other way", source.path));
             }
         }

@@ -1,6 +1,8 @@
 //! What must hold of the parts together: on real databases, over real connections. One binary, so that it links once.
 
 mod architecture;
+mod append;
 mod database;
+mod growth;
 mod second_opinions;
 mod store;

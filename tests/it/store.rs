@@ -15,7 +15,7 @@ fn head(size: u64, root: u8) -> Head {
     Head { size, root: [root; 32], note: format!("note {size}"), seen_ms: 7 }
 }
 
-fn upload(digest: &str, department: Option<&str>) -> UploadRow {
+pub fn upload(digest: &str, department: Option<&str>) -> UploadRow {
     UploadRow {
         id: 0,
         digest: digest.to_owned(),

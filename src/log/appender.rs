@@ -1,0 +1,319 @@
+//! The appender of an own log: many callers, one task.
+//!
+//! Callers hand in submissions. The task judges them onto a draft, in the order in which they come; while one draft is
+//! being committed the next gathers, so there is no timer, and a batch is as large as the load makes it, at most
+//! [`MAX_BATCH`] statements. The answer goes out after the commit.
+//!
+//! Any number of processes may append to one log: the store's compare-and-swap lets one of them win, the others load the
+//! log again, judge anew and try again.
+
+mod draft;
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use self::draft::{Draft, JudgedBy, Sealed, Tip};
+use super::Origin;
+use crate::clock::Clock;
+use crate::statement::{Kinds, Refused, SigningKey, Verified};
+use crate::store::upload::UploadStep;
+use crate::store::{self, Db, StoreError};
+
+/// Statements in one transaction.
+pub const MAX_BATCH: usize = 4096;
+
+/// Submissions that may wait; whoever brings more waits with them.
+const WAITING: usize = 64;
+
+/// Appends to one own log. Cheap to clone.
+#[derive(Clone)]
+pub struct Appender {
+    jobs: mpsc::Sender<Job>,
+    sizes: watch::Receiver<u64>,
+    end: watch::Sender<bool>,
+}
+
+/// Statements that go in together or not at all.
+#[derive(Clone, Debug, Default)]
+pub struct Submission {
+    /// The statements, of the log's owner.
+    pub statements: Vec<Verified>,
+    /// What they mean for the uploads that they came from.
+    pub uploads: Vec<UploadStep>,
+}
+
+/// Where a submission stands now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// The index of its first statement.
+    pub first: u64,
+    /// The size of the log after the commit that held it.
+    pub size: u64,
+}
+
+/// Why a submission was not appended.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum AppendError {
+    /// The `prev` of these (positions in the submission) is not the current version: judge and sign them anew.
+    #[error("{} statements replace what is no longer current", .0.len())]
+    Superseded(Vec<usize>),
+    /// An upload of the submission has moved on: another process takes its rows.
+    #[error("another process goes on with the same upload")]
+    Overtaken,
+    /// The statement at this position may not stand in this log.
+    #[error("statement {0} is refused: {1}")]
+    Refused(usize, Refused),
+    /// The statement at this position is early: an own log takes none such.
+    #[error("statement {0} is early: {1}")]
+    Held(usize, String),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The appender has stopped, and why.
+    #[error("this log takes no more statements: {0}")]
+    Stopped(String),
+}
+
+/// A submission under way.
+pub(super) struct Job {
+    pub(super) submission: Submission,
+    answer: oneshot::Sender<Result<Appended, AppendError>>,
+}
+
+impl Job {
+    pub(super) fn answer(self, result: Result<Appended, AppendError>) {
+        // whoever asked may have gone away; what was committed stays
+        let _ = self.answer.send(result);
+    }
+}
+
+impl Appender {
+    /// Starts the task of the log of an origin, which must be this node's own and exist.
+    pub async fn start(
+        db: Db,
+        origin: Origin,
+        log_key: Arc<SigningKey>,
+        kinds: Kinds,
+        clock: Clock,
+    ) -> Result<Self, AppendError> {
+        let tip = load(&db, &origin).await?;
+        let (jobs, receiver) = mpsc::channel(WAITING);
+        let (size, sizes) = watch::channel(tip.size());
+        let (end, ended) = watch::channel(false);
+        let task = Task {
+            db,
+            origin,
+            log_key,
+            judged_by: JudgedBy { kinds, clock },
+            receiver,
+            late: None,
+            size,
+            end: ended,
+            tip,
+        };
+        tokio::spawn(task.run());
+        Ok(Self { jobs, sizes, end })
+    }
+
+    /// Appends, and answers after the commit.
+    pub async fn append(&self, submission: Submission) -> Result<Appended, AppendError> {
+        let stopped = || AppendError::Stopped("its node is ending".to_owned());
+        let (answer, answered) = oneshot::channel();
+        self.jobs.send(Job { submission, answer }).await.map_err(|_| stopped())?;
+        answered.await.map_err(|_| stopped())?
+    }
+
+    /// Sizes after each commit of this process.
+    pub fn sizes(&self) -> watch::Receiver<u64> {
+        self.sizes.clone()
+    }
+
+    /// Takes nothing more, commits what was taken, and ends.
+    pub async fn stop(mut self) {
+        self.end.send_replace(true);
+        // the task's end drops the other half
+        while self.sizes.changed().await.is_ok() {}
+    }
+}
+
+/// The log as it stands, with the keys that are valid at its end.
+async fn load(db: &Db, origin: &Origin) -> Result<Tip, AppendError> {
+    let row = db
+        .log(origin)
+        .await?
+        .ok_or_else(|| AppendError::Stopped(format!("{origin} is not in the store; `kaopu init` makes it")))?;
+    let descriptor = match row.descriptor {
+        None => None,
+        Some(index) => db.statements(row.id, index, 1).await?.pop(),
+    };
+    Tip::of(row, descriptor)
+}
+
+struct Task {
+    db: Db,
+    origin: Origin,
+    log_key: Arc<SigningKey>,
+    judged_by: JudgedBy,
+    receiver: mpsc::Receiver<Job>,
+    /// Came when the draft had no room left for it.
+    late: Option<Job>,
+    size: watch::Sender<u64>,
+    /// Turns true when the appender is to end.
+    end: watch::Receiver<bool>,
+    /// The newest state of the log that this process has seen.
+    tip: Tip,
+}
+
+impl Task {
+    async fn run(mut self) {
+        let mut draft = self.draft();
+        loop {
+            if *self.end.borrow() {
+                self.receiver.close();
+            }
+            while draft.has_room() {
+                let job = match self.next_job(draft.is_empty()).await {
+                    Some(job) => job,
+                    None if draft.is_empty() => return,
+                    None => break,
+                };
+                draft = self.take(draft, job).await;
+            }
+            draft = match self.commit(draft).await {
+                Ok(next) => next,
+                Err(why) => return self.refuse_all(&why).await,
+            };
+        }
+    }
+
+    fn draft(&self) -> Draft {
+        Draft::on(self.tip.clone(), self.judged_by.clone())
+    }
+
+    /// The next job: waits for one if `patient`, until the appender is told to end; else takes what is there.
+    async fn next_job(&mut self, patient: bool) -> Option<Job> {
+        if let Some(job) = self.late.take() {
+            return Some(job);
+        }
+        if !patient {
+            return self.receiver.try_recv().ok();
+        }
+        tokio::select! {
+            job = self.receiver.recv() => job,
+            () = async { drop(self.end.wait_for(|end| *end).await) } => {
+                self.receiver.close();
+                self.receiver.recv().await
+            }
+        }
+    }
+
+    /// Judges a job onto a draft; one that no longer fits is late.
+    async fn take(&mut self, draft: Draft, job: Job) -> Draft {
+        if !draft.fits(&job) {
+            self.late = Some(job);
+            return draft.close();
+        }
+        self.judge(draft, job).await
+    }
+
+    /// Off the runtime's threads: a full batch takes tens of milliseconds.
+    async fn judge(&self, mut draft: Draft, job: Job) -> Draft {
+        match tokio::task::spawn_blocking(move || {
+            draft.push(job);
+            draft
+        })
+        .await
+        {
+            Ok(draft) => draft,
+            // only a panic ends there, and it took the draft's jobs with it: their callers hear that nothing was answered
+            Err(_) => self.draft(),
+        }
+    }
+
+    /// Commits a draft while the next one gathers, and gives back that one.
+    async fn commit(&mut self, draft: Draft) -> Result<Draft, AppendError> {
+        let sealed = Arc::new(draft.seal(&self.log_key)?);
+        let mut next = Draft::on(sealed.tip().clone(), self.judged_by.clone());
+        let commit = {
+            let (db, sealed) = (self.db.clone(), sealed.clone());
+            async move { db.append(&sealed.append()).await }
+        };
+        let mut commit = tokio::spawn(commit);
+        let mut open = true;
+        let outcome = loop {
+            tokio::select! {
+                biased;
+                outcome = &mut commit => break outcome,
+                job = next_of(&mut self.late, &mut self.receiver), if open && next.has_room() => match job {
+                    Some(job) => next = self.take(next, job).await,
+                    None => open = false,
+                },
+            }
+        };
+        let outcome = outcome.map_err(|_| AppendError::Stopped("its task has failed".to_owned()))?;
+        // the commit's task has ended and dropped its half
+        let Ok(sealed) = Arc::try_unwrap(sealed).map_err(|_| ()) else {
+            return Err(AppendError::Stopped("its task does not end".to_owned()));
+        };
+        match outcome {
+            Ok(()) => {
+                self.tip = sealed.tip().clone();
+                sealed.answer_all();
+                self.size.send_replace(self.tip.size());
+                Ok(next)
+            }
+            Err(error) => self.again(sealed, error, next).await,
+        }
+    }
+
+    /// After a commit that was none: answers those that can't go in, and drafts the others anew on what stands there now.
+    async fn again(&mut self, sealed: Sealed, error: store::AppendError, next: Draft) -> Result<Draft, AppendError> {
+        let jobs = match error {
+            store::AppendError::Moved => sealed.into_jobs(),
+            store::AppendError::Superseded(positions) => sealed.superseded(&positions),
+            store::AppendError::Overtaken(positions) => sealed.overtaken(&positions),
+            store::AppendError::Store(error) => {
+                sealed.fail(&error);
+                Vec::new()
+            }
+        };
+        self.reload().await?;
+        let mut draft = self.draft();
+        for job in jobs.into_iter().chain(next.into_jobs()) {
+            draft = self.judge(draft, job).await;
+        }
+        Ok(draft)
+    }
+
+    /// Reads the log again. One that shows less than this process has seen, or another root, has lost history: nothing
+    /// may be appended to it.
+    async fn reload(&mut self) -> Result<(), AppendError> {
+        let tip = load(&self.db, &self.origin).await?;
+        if tip.size() < self.tip.size() || (tip.size() == self.tip.size() && tip.root() != self.tip.root()) {
+            return Err(AppendError::Stopped(format!(
+                "the store shows {} entries of {} where {} were committed: it has lost history",
+                tip.size(),
+                self.origin,
+                self.tip.size()
+            )));
+        }
+        self.tip = tip;
+        Ok(())
+    }
+
+    /// The log is not to be appended to: everybody hears why, for as long as there is somebody.
+    async fn refuse_all(mut self, why: &AppendError) {
+        tracing::error!(origin = %self.origin, %why, "the appender has stopped");
+        while let Some(job) = self.next_job(true).await {
+            job.answer(Err(why.clone()));
+        }
+    }
+}
+
+async fn next_of(late: &mut Option<Job>, receiver: &mut mpsc::Receiver<Job>) -> Option<Job> {
+    match late.take() {
+        Some(job) => Some(job),
+        None => receiver.recv().await,
+    }
+}

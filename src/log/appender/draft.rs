@@ -1,0 +1,323 @@
+//! What is about to be appended: statements judged one after the other at the end of a log.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::{AppendError, Appended, Job, MAX_BATCH};
+use crate::clock::Clock;
+use crate::log::edge::FullTile;
+use crate::log::judge::class_of;
+use crate::log::{Checkpoint, Edge, Entry, Hash, Place, Verdict, judge};
+use crate::statement::{KeyRing, Kinds, Refused, SigningKey, Verified};
+use crate::store::append::Stored;
+use crate::store::statement::{Body, StatementRow};
+use crate::store::upload::UploadStep;
+use crate::store::{Append, Head, LogRow, NewEntry, StoreError};
+use crate::trust::descriptor::Descriptor;
+
+/// The end of a log: its row, and the descriptor whose keys are valid for the next entry.
+#[derive(Clone)]
+pub(super) struct Tip {
+    row: LogRow,
+    keys: Option<Keys>,
+}
+
+#[derive(Clone)]
+struct Keys {
+    descriptor: Arc<Descriptor>,
+    ring: Arc<KeyRing>,
+}
+
+/// What statements are judged by.
+#[derive(Clone)]
+pub(super) struct JudgedBy {
+    pub(super) kinds: Kinds,
+    pub(super) clock: Clock,
+}
+
+/// Submissions that were judged good on top of a tip and of each other.
+pub(super) struct Draft {
+    base: LogRow,
+    judged_by: JudgedBy,
+    keys: Option<Keys>,
+    max_iat: i64,
+    descriptor: Option<u64>,
+    entries: Vec<NewEntry>,
+    uploads: Vec<UploadStep>,
+    jobs: Vec<Placed>,
+    full: bool,
+}
+
+/// A job, and which entries and upload steps of the draft are its own.
+struct Placed {
+    job: Job,
+    entries: Range<usize>,
+    uploads: Range<usize>,
+}
+
+/// A draft with its tiles and its signed checkpoint: ready for the store.
+pub(super) struct Sealed {
+    base: LogRow,
+    entries: Vec<NewEntry>,
+    tiles: Vec<FullTile>,
+    uploads: Vec<UploadStep>,
+    head: Head,
+    jobs: Vec<Placed>,
+    now_ms: i64,
+    tip: Tip,
+}
+
+impl Tip {
+    /// The end of a log as stored, with its last descriptor.
+    pub(super) fn of(row: LogRow, descriptor: Option<StatementRow>) -> Result<Self, AppendError> {
+        let corrupt = |what: String| AppendError::from(StoreError::Corrupt(format!("{}: {what}", row.origin)));
+        if row.size > 0 && row.head.as_ref().is_none_or(|head| head.size != row.size || head.root != row.edge.root()) {
+            return Err(corrupt("its entries do not agree with its head".to_owned()));
+        }
+        let keys = match descriptor.map(|descriptor| descriptor.body) {
+            None if row.size == 0 => None,
+            Some(Body::Here(jws)) => {
+                let (_, descriptor) = Descriptor::open(&jws).map_err(|error| corrupt(error.to_string()))?;
+                Some(Keys::of(descriptor))
+            }
+            _ => return Err(corrupt("its last descriptor is not there".to_owned())),
+        };
+        Ok(Self { row, keys })
+    }
+
+    pub(super) fn size(&self) -> u64 {
+        self.row.size
+    }
+
+    pub(super) fn root(&self) -> Hash {
+        self.row.edge.root()
+    }
+}
+
+impl Keys {
+    fn of(descriptor: Descriptor) -> Self {
+        Self { ring: Arc::new(descriptor.key_ring()), descriptor: Arc::new(descriptor) }
+    }
+}
+
+impl Draft {
+    pub(super) fn on(tip: Tip, judged_by: JudgedBy) -> Self {
+        Self {
+            keys: tip.keys,
+            max_iat: tip.row.max_iat,
+            descriptor: tip.row.descriptor,
+            base: tip.row,
+            judged_by,
+            entries: Vec::new(),
+            uploads: Vec::new(),
+            jobs: Vec::new(),
+            full: false,
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.jobs.is_empty()
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        !self.full && self.entries.len() < MAX_BATCH
+    }
+
+    /// Whether a job fits behind the others; the first one always does.
+    pub(super) fn fits(&self, job: &Job) -> bool {
+        self.is_empty() || self.entries.len() + job.submission.statements.len() <= MAX_BATCH
+    }
+
+    /// Nothing more goes in.
+    pub(super) fn close(mut self) -> Self {
+        self.full = true;
+        self
+    }
+
+    /// Judges a job's statements, each at its place; one that may not stand there sends all of them back.
+    pub(super) fn push(&mut self, job: Job) {
+        match self.judge(&job.submission.statements) {
+            Ok(judged) => {
+                let first = self.entries.len();
+                self.entries.extend(judged.entries);
+                self.keys = judged.keys;
+                self.max_iat = judged.max_iat;
+                self.descriptor = judged.descriptor;
+                let step = self.uploads.len();
+                self.uploads.extend_from_slice(&job.submission.uploads);
+                let (entries, uploads) = (first..self.entries.len(), step..self.uploads.len());
+                self.jobs.push(Placed { job, entries, uploads });
+            }
+            Err(error) => job.answer(Err(error)),
+        }
+    }
+
+    fn judge(&self, statements: &[Verified]) -> Result<Judged, AppendError> {
+        let mut judged = Judged {
+            entries: Vec::with_capacity(statements.len()),
+            keys: self.keys.clone(),
+            max_iat: self.max_iat,
+            descriptor: self.descriptor,
+        };
+        let first = self.base.size + self.entries.len() as u64;
+        let now = self.judged_by.clock.now();
+        for (position, (index, verified)) in (first..).zip(statements).enumerate() {
+            let refused = |refused| AppendError::Refused(position, refused);
+            let keys = judged.keys_for(verified, index).map_err(refused)?;
+            let class = class_of(&verified.statement().aud);
+            let origin = &self.base.origin;
+            let place = Place { owner: &origin.node, log: origin.log, max_iat: judged.max_iat, now };
+            let projection = match judge(&self.judged_by.kinds, &place, class, verified) {
+                Verdict::Accepted(projection) => projection,
+                Verdict::Held(why) => return Err(AppendError::Held(position, why)),
+                Verdict::Refused(why) => return Err(refused(why)),
+            };
+            if let Some(keys) = keys {
+                judged.keys = Some(keys);
+                judged.descriptor = Some(index);
+            }
+            judged.max_iat = judged.max_iat.max(verified.statement().iat);
+            judged.entries.push(NewEntry {
+                entry: Entry { class, digest: verified.digest() },
+                stored: Stored::Accepted(verified.clone(), projection),
+            });
+        }
+        Ok(judged)
+    }
+
+    /// Hashes the entries onto the tree and signs its new head.
+    pub(super) fn seal(self, log_key: &SigningKey) -> Result<Sealed, AppendError> {
+        let mut edge: Edge = self.base.edge.clone();
+        let mut tiles = Vec::new();
+        for new in &self.entries {
+            edge.push(new.entry.leaf_hash(), &mut tiles);
+        }
+        let now_ms = self.judged_by.clock.now_ms();
+        let checkpoint = Checkpoint { origin: self.base.origin.clone(), size: edge.size(), root: edge.root() };
+        let note = checkpoint
+            .sign(log_key)
+            .map_err(|error| AppendError::Stopped(format!("the checkpoint cannot be signed: {error}")))?;
+        let head = Head { size: checkpoint.size, root: checkpoint.root, note, seen_ms: now_ms };
+        let row = LogRow {
+            size: edge.size(),
+            edge,
+            max_iat: self.max_iat,
+            descriptor: self.descriptor,
+            head: Some(head.clone()),
+            complete: Some(head.clone()),
+            ..self.base.clone()
+        };
+        Ok(Sealed {
+            base: self.base,
+            entries: self.entries,
+            tiles,
+            uploads: self.uploads,
+            head,
+            jobs: self.jobs,
+            now_ms,
+            tip: Tip { row, keys: self.keys },
+        })
+    }
+
+    pub(super) fn into_jobs(self) -> Vec<Job> {
+        self.jobs.into_iter().map(|placed| placed.job).collect()
+    }
+}
+
+/// One submission's statements, judged.
+struct Judged {
+    entries: Vec<NewEntry>,
+    keys: Option<Keys>,
+    max_iat: i64,
+    descriptor: Option<u64>,
+}
+
+impl Judged {
+    /// Checks that a statement was signed under a key that is valid at its index: one of the last descriptor below it.
+    /// A descriptor is good if it follows that one, or at index 0 by itself, and brings the keys for what comes behind.
+    fn keys_for(&self, verified: &Verified, index: u64) -> Result<Option<Keys>, Refused> {
+        let kind = verified.statement().typ.kind.as_str();
+        let broken = |error: &dyn std::fmt::Display| Refused::Rule(error.to_string());
+        match &self.keys {
+            None if index == 0 && kind == "descriptor" => {
+                let (_, descriptor) = Descriptor::open(verified.jws()).map_err(|error| broken(&error))?;
+                Ok(Some(Keys::of(descriptor)))
+            }
+            None => Err(Refused::UnknownKey),
+            Some(keys) if kind == "descriptor" => {
+                let (_, descriptor) = keys.descriptor.successor(verified.jws()).map_err(|error| broken(&error))?;
+                Ok(Some(Keys::of(descriptor)))
+            }
+            Some(keys) if keys.ring.issuer != *verified.issuer() => Err(Refused::Issuer),
+            Some(keys) => keys.ring.find(kind, verified.kid()).map(|_| None).ok_or(Refused::UnknownKey),
+        }
+    }
+}
+
+impl Sealed {
+    /// What the store is asked to do.
+    pub(super) fn append(&self) -> Append<'_> {
+        Append {
+            log: &self.base,
+            entries: &self.entries,
+            edge: &self.tip.row.edge,
+            tiles: &self.tiles,
+            head: Some(&self.head),
+            uploads: &self.uploads,
+            now_ms: self.now_ms,
+        }
+    }
+
+    /// The end of the log once that is done.
+    pub(super) fn tip(&self) -> &Tip {
+        &self.tip
+    }
+
+    /// It is done.
+    pub(super) fn answer_all(self) {
+        let (first, size) = (self.base.size, self.tip.size());
+        for placed in self.jobs {
+            placed.job.answer(Ok(Appended { first: first + placed.entries.start as u64, size }));
+        }
+    }
+
+    /// Nothing of it was done, and trying again is the callers' business.
+    pub(super) fn fail(self, error: &StoreError) {
+        for placed in self.jobs {
+            placed.job.answer(Err(error.clone().into()));
+        }
+    }
+
+    /// Another process was first: all go on.
+    pub(super) fn into_jobs(self) -> Vec<Job> {
+        self.jobs.into_iter().map(|placed| placed.job).collect()
+    }
+
+    /// Sends those back whose entries (positions in the draft) are superseded; the others go on.
+    pub(super) fn superseded(self, positions: &[usize]) -> Vec<Job> {
+        let mut others = Vec::new();
+        for placed in self.jobs {
+            let own: Vec<usize> = positions
+                .iter()
+                .filter(|position| placed.entries.contains(position))
+                .map(|position| position - placed.entries.start)
+                .collect();
+            if own.is_empty() {
+                others.push(placed.job);
+            } else {
+                placed.job.answer(Err(AppendError::Superseded(own)));
+            }
+        }
+        others
+    }
+
+    /// Sends those back whose upload steps (positions in the draft) were taken by another; the others go on.
+    pub(super) fn overtaken(self, positions: &[usize]) -> Vec<Job> {
+        let (overtaken, others): (Vec<_>, Vec<_>) =
+            self.jobs.into_iter().partition(|placed| positions.iter().any(|step| placed.uploads.contains(step)));
+        for placed in overtaken {
+            placed.job.answer(Err(AppendError::Overtaken));
+        }
+        others.into_iter().map(|placed| placed.job).collect()
+    }
+}
