@@ -1,1 +1,21 @@
-//! TODO
+//! Trust between nodes: only keys that two administrators have confirmed, and each peer's under its own authority alone.
+//!
+//! | file | what |
+//! |---|---|
+//! | `descriptor.rs` | what a node says of itself, signed by its root key |
+//! | `wire.rs` | the body of that statement |
+//! | `registry.rs` | the peers as this process sees them |
+//! | `tls.rs` | whom a connection trusts |
+//! | `certificates.rs` | a node's own authority and its certificate |
+//! | `keys.rs` | a node's private keys on disk |
+
+pub mod certificates;
+pub mod descriptor;
+pub mod keys;
+pub mod registry;
+pub mod tls;
+mod wire;
+
+pub use descriptor::Descriptor;
+pub use registry::{Peer, Registry};
+pub use tls::Identity;

@@ -1,0 +1,138 @@
+//! The peers as this process sees them: read from the store, and read again when its version has moved.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use rustls_pki_types::CertificateDer;
+
+use super::descriptor::Descriptor;
+use crate::statement::{KeyRing, NodeId};
+use crate::store::peer::PeerRow;
+use crate::store::{Db, StoreError};
+
+/// The state of a peer whose connections and logs are taken.
+pub const ACTIVE: &str = "active";
+
+/// A peer.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// Its id.
+    pub node: NodeId,
+    /// Its name, for people.
+    pub name: String,
+    /// Where its peer interface answers: `https://host:port`.
+    pub url: String,
+    /// What it says of itself.
+    pub descriptor: Descriptor,
+    /// That statement.
+    pub descriptor_jws: String,
+    /// The keys of its newest descriptor.
+    pub key_ring: KeyRing,
+    /// Its own authorities: nobody else vouches for it.
+    pub cas: Vec<CertificateDer<'static>>,
+    /// Where it stands with this node.
+    pub state: String,
+}
+
+/// The active peers. Cheap to clone; all clones see a change at once.
+#[derive(Clone)]
+pub struct Registry {
+    db: Db,
+    seen: Arc<RwLock<Seen>>,
+}
+
+#[derive(Default)]
+struct Seen {
+    version: i64,
+    peers: HashMap<NodeId, Arc<Peer>>,
+}
+
+impl Registry {
+    /// Reads the peers from the store.
+    pub async fn load(db: Db) -> Result<Self, StoreError> {
+        let seen = Seen::read(&db, &HashMap::new()).await?;
+        Ok(Self { db, seen: Arc::new(RwLock::new(seen)) })
+    }
+
+    /// An active peer.
+    pub fn peer(&self, node: &NodeId) -> Option<Arc<Peer>> {
+        self.seen.read().unwrap_or_else(PoisonError::into_inner).peers.get(node).cloned()
+    }
+
+    /// All active peers, by id.
+    pub fn peers(&self) -> Vec<Arc<Peer>> {
+        let seen = self.seen.read().unwrap_or_else(PoisonError::into_inner);
+        let mut peers: Vec<_> = seen.peers.values().cloned().collect();
+        peers.sort_by(|a, b| a.node.cmp(&b.node));
+        peers
+    }
+
+    /// Reads them again if the store's version has moved; whether it had. A peer that did not change stays the same `Arc`.
+    pub async fn refresh(&self) -> Result<bool, StoreError> {
+        let version = self.db.registry_version().await?;
+        let before = {
+            let seen = self.seen.read().unwrap_or_else(PoisonError::into_inner);
+            if seen.version == version {
+                return Ok(false);
+            }
+            seen.peers.clone()
+        };
+        let now = Seen::read(&self.db, &before).await?;
+        let mut seen = self.seen.write().unwrap_or_else(PoisonError::into_inner);
+        // another task may have read a newer state meanwhile
+        if now.version > seen.version {
+            *seen = now;
+        }
+        Ok(true)
+    }
+}
+
+impl Seen {
+    async fn read(db: &Db, before: &HashMap<NodeId, Arc<Peer>>) -> Result<Self, StoreError> {
+        // the version first: what changes between the two reads is then read once more, never missed
+        let version = db.registry_version().await?;
+        let mut peers = HashMap::new();
+        for row in db.peers().await?.into_iter().filter(|row| row.state == ACTIVE) {
+            let node = row.node.clone();
+            match before.get(&node) {
+                Some(peer) if peer.is_as_in(&row) => peers.insert(node, Arc::clone(peer)),
+                _ => match Peer::of(row) {
+                    Ok(peer) => peers.insert(node, Arc::new(peer)),
+                    Err(error) => {
+                        tracing::error!(%node, %error, "left a peer out");
+                        None
+                    }
+                },
+            };
+        }
+        Ok(Self { version, peers })
+    }
+}
+
+impl Peer {
+    /// From its row in the store, whose descriptor is verified again.
+    pub fn of(row: PeerRow) -> Result<Self, StoreError> {
+        let corrupt = |why: String| StoreError::Corrupt(format!("peer {}: {why}", row.node));
+        let (_, descriptor) = Descriptor::open(&row.descriptor).map_err(|error| corrupt(error.to_string()))?;
+        if descriptor.node != row.node {
+            return Err(corrupt(format!("a descriptor of {}", descriptor.node)));
+        }
+        let url = row.url.clone().or_else(|| descriptor.endpoints.first().cloned());
+        Ok(Self {
+            url: url.ok_or_else(|| corrupt("no address".to_owned()))?,
+            node: row.node,
+            name: descriptor.name.clone(),
+            descriptor_jws: row.descriptor,
+            key_ring: descriptor.key_ring(),
+            cas: descriptor.active_cas().cloned().collect(),
+            state: row.state,
+            descriptor,
+        })
+    }
+
+    fn is_as_in(&self, row: &PeerRow) -> bool {
+        self.descriptor_jws == row.descriptor
+            && self.state == row.state
+            && row.url.as_ref().or(self.descriptor.endpoints.first()) == Some(&self.url)
+    }
+}

@@ -1,0 +1,243 @@
+//! The body of a descriptor, as it stands in the statement. Unknown members are ignored, here only: a node must be able to
+//! read the descriptor of one that is newer.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rustls_pki_types::CertificateDer;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use x509_parser::prelude::{FromDer as _, X509Certificate};
+
+use super::descriptor::{Descriptor, DescriptorError, KeyEntry, KeyState, LogEntry, Purpose, TlsTrust};
+use crate::log::Origin;
+use crate::statement::{Digest, NodeId, PublicKey, Statement, Suite};
+
+/// More keys, logs, authorities or endpoints than this, and it is no descriptor.
+const MOST: usize = 64;
+
+#[derive(Serialize, Deserialize)]
+struct Body {
+    versions: Vec<u32>,
+    suites: Vec<String>,
+    sequence: u64,
+    name: String,
+    endpoints: Vec<String>,
+    tls: Vec<Tls>,
+    root: Value,
+    next_root: Digest,
+    logs: Vec<Log>,
+    keys: Vec<Key>,
+    refresh: u64,
+    valid_until: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    predecessor: Option<NodeId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    successor: Option<NodeId>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Tls {
+    certificate: String,
+    state: KeyState,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Log {
+    origin: Origin,
+    state: LogStage,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<u64>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum LogStage {
+    Open,
+    Closed,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Key {
+    #[serde(rename = "use")]
+    purpose: Use,
+    state: KeyState,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin: Option<Origin>,
+    jwk: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    valid_below: Option<u64>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Use {
+    Sign,
+    Log,
+    Witness,
+    Seal,
+}
+
+/// The body of a descriptor.
+pub(super) fn encode(descriptor: &Descriptor) -> Result<Map<String, Value>, DescriptorError> {
+    let body = Body {
+        versions: descriptor.versions.clone(),
+        suites: descriptor.suites.iter().map(|suite| suite.alg().to_owned()).collect(),
+        sequence: descriptor.sequence,
+        name: descriptor.name.clone(),
+        endpoints: descriptor.endpoints.clone(),
+        tls: descriptor.tls.iter().map(Tls::from).collect(),
+        root: descriptor.root.jwk(),
+        next_root: descriptor.next_root,
+        logs: descriptor.logs.iter().map(Log::from).collect(),
+        keys: descriptor.keys.iter().map(Key::from).collect(),
+        refresh: descriptor.refresh,
+        valid_until: descriptor.valid_until,
+        predecessor: descriptor.predecessor.clone(),
+        successor: descriptor.successor.clone(),
+    };
+    match serde_json::to_value(body) {
+        Ok(Value::Object(map)) => Ok(map),
+        Ok(_) => Err(DescriptorError::Member("body", "not an object".to_owned())),
+        Err(error) => Err(DescriptorError::Member("body", error.to_string())),
+    }
+}
+
+/// From the body of a statement, whose signature is not checked here.
+pub(super) fn decode(statement: &Statement) -> Result<Descriptor, DescriptorError> {
+    let refuse = |member, why: &str| Err(DescriptorError::Member(member, why.to_owned()));
+    let body: Body = serde_json::from_value(Value::Object(statement.body.clone()))
+        .map_err(|error| DescriptorError::Member("body", error.to_string()))?;
+    if !body.versions.contains(&1) {
+        return refuse("versions", "version 1 of the protocol is not among them");
+    }
+    if body.sequence == 0 {
+        return refuse("sequence", "it counts from 1");
+    }
+    if body.name.is_empty() || body.name.chars().count() > 100 {
+        return refuse("name", "1 to 100 characters are expected");
+    }
+    if body.endpoints.len().max(body.tls.len()).max(body.logs.len()).max(body.keys.len()) > MOST {
+        return refuse("body", "a list with more than 64 members");
+    }
+    if let Some(bad) = body.endpoints.iter().find(|url| !is_endpoint(url)) {
+        return refuse("endpoints", &format!("{bad:.80?} is not https://host:port"));
+    }
+    let logs = body.logs.into_iter().map(|log| log.decode(&statement.iss)).collect::<Result<_, _>>()?;
+    let keys = body.keys.into_iter().map(|key| key.decode(&statement.iss)).collect::<Result<Vec<_>, _>>()?;
+    let root = key("root", &body.root)?;
+    if keys.iter().any(|entry| entry.key == root) {
+        return refuse("keys", "the root key does nothing but sign descriptors");
+    }
+    for (place, entry) in keys.iter().enumerate() {
+        if keys[..place].iter().any(|other| other.key == entry.key) {
+            return refuse("keys", "a key has one use");
+        }
+    }
+    Ok(Descriptor {
+        node: statement.iss.clone(),
+        versions: body.versions,
+        // a suite that this node does not know is none of its business
+        suites: body.suites.iter().filter_map(|alg| Suite::from_alg(alg)).collect(),
+        sequence: body.sequence,
+        name: body.name,
+        endpoints: body.endpoints,
+        tls: body.tls.into_iter().map(Tls::decode).collect::<Result<_, _>>()?,
+        logs,
+        keys,
+        root,
+        next_root: body.next_root,
+        refresh: body.refresh,
+        valid_until: body.valid_until,
+        predecessor: body.predecessor,
+        successor: body.successor,
+    })
+}
+
+/// `https://host` with a port or without, and nothing behind.
+pub(super) fn is_endpoint(url: &str) -> bool {
+    url.parse::<http::Uri>().is_ok_and(|uri| {
+        uri.scheme_str() == Some("https")
+            && uri.host().is_some_and(|host| !host.is_empty())
+            && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'))
+            && matches!(uri.path_and_query().map(http::uri::PathAndQuery::as_str), None | Some("/"))
+            && !url.ends_with('/')
+    })
+}
+
+fn key(member: &'static str, jwk: &Value) -> Result<PublicKey, DescriptorError> {
+    PublicKey::from_jwk(jwk).map_err(|error| DescriptorError::Member(member, error.to_string()))
+}
+
+impl From<&TlsTrust> for Tls {
+    fn from(trust: &TlsTrust) -> Self {
+        Self { certificate: URL_SAFE_NO_PAD.encode(&trust.certificate), state: trust.state }
+    }
+}
+
+impl Tls {
+    fn decode(self) -> Result<TlsTrust, DescriptorError> {
+        let refuse = |why: &str| DescriptorError::Member("tls", why.to_owned());
+        let der = URL_SAFE_NO_PAD.decode(&self.certificate).map_err(|_| refuse("a certificate not in base64url"))?;
+        let (rest, certificate) = X509Certificate::from_der(&der).map_err(|_| refuse("not a certificate"))?;
+        if !rest.is_empty() || !certificate.is_ca() {
+            return Err(refuse("not the certificate of an authority"));
+        }
+        Ok(TlsTrust { certificate: CertificateDer::from(der), state: self.state })
+    }
+}
+
+impl From<&LogEntry> for Log {
+    fn from(log: &LogEntry) -> Self {
+        let state = if log.closed_at.is_some() { LogStage::Closed } else { LogStage::Open };
+        Self { origin: log.origin.clone(), state, size: log.closed_at }
+    }
+}
+
+impl Log {
+    fn decode(self, owner: &NodeId) -> Result<LogEntry, DescriptorError> {
+        let refuse = |why: &str| Err(DescriptorError::Member("logs", why.to_owned()));
+        if self.origin.node != *owner {
+            return refuse("a log of another node");
+        }
+        match (self.state, self.size) {
+            (LogStage::Open, None) | (LogStage::Closed, Some(_)) => {
+                Ok(LogEntry { origin: self.origin, closed_at: self.size })
+            }
+            (LogStage::Open, Some(_)) => refuse("an open log has no closing size"),
+            (LogStage::Closed, None) => refuse("a closed log has a closing size"),
+        }
+    }
+}
+
+impl From<&KeyEntry> for Key {
+    fn from(entry: &KeyEntry) -> Self {
+        let (purpose, origin) = match &entry.purpose {
+            Purpose::Sign => (Use::Sign, None),
+            Purpose::Log(origin) => (Use::Log, Some(origin.clone())),
+            Purpose::Witness => (Use::Witness, None),
+            Purpose::Seal => (Use::Seal, None),
+        };
+        Self { purpose, state: entry.state, origin, jwk: entry.key.jwk(), valid_below: entry.valid_below }
+    }
+}
+
+impl Key {
+    fn decode(self, owner: &NodeId) -> Result<KeyEntry, DescriptorError> {
+        let refuse = |why: &str| Err(DescriptorError::Member("keys", why.to_owned()));
+        let key = key("keys", &self.jwk)?;
+        let purpose = match (self.purpose, self.origin) {
+            (Use::Sign, None) => Purpose::Sign,
+            (Use::Witness, None) => Purpose::Witness,
+            (Use::Seal, None) => Purpose::Seal,
+            (Use::Log, Some(origin)) if origin.node == *owner => Purpose::Log(origin),
+            _ => return refuse("an origin of the node's own is named by log keys, and only by them"),
+        };
+        if matches!(purpose, Purpose::Log(_) | Purpose::Witness) && key.suite() != Suite::EdDsa {
+            return refuse("logs and witnesses sign with Ed25519");
+        }
+        if self.valid_below.is_some() && self.state != KeyState::Compromised {
+            return refuse("valid_below is for compromised keys");
+        }
+        Ok(KeyEntry { key, purpose, state: self.state, valid_below: self.valid_below })
+    }
+}
