@@ -372,6 +372,26 @@ mod tests {
     }
 
     #[test]
+    fn an_sm2_key_verifies_the_example_of_the_standard() {
+        // GB/T 32918.5-2017, annex A.2, with the signer id that the suite uses
+        let hex = |text: &str| -> Vec<u8> {
+            (0..text.len() / 2).map(|i| u8::from_str_radix(&text[2 * i..2 * i + 2], 16).unwrap()).collect()
+        };
+        let d = hex("3945208f7b2144b13f36e38ac6d39f95889393692860b51a42fb81ef4df7c5b8");
+        let x = hex("09f9df311e5421a150dd7d161e4bc5c672179fad1833fc076bb08ff356f35020");
+        let y = hex("ccea490ce26775a52dc6ea718cc1aa600aed05fbf35e084a6632f6072da9ad13");
+        let r = hex("f5a03b0648d2c4630eeac513e1bb81a15944da3827d5b74143ac7eaceee720b3");
+        let s = hex("b1b6aa29df212fd8763182bc0d421ca1bb9038fd1f7f42d4840b69c485bbc1aa");
+        let key = PublicKey::from_jwk(&json!({
+            "kty": "EC", "crv": "SM2-P-256", "x": base64url(&x), "y": base64url(&y),
+        }));
+        let key = key.unwrap();
+        assert!(key.verify(b"message digest", &[r, s].concat()));
+        let private = SigningKey::from_seed(Suite::Sm2, d.as_slice().try_into().unwrap()).unwrap();
+        assert_eq!(private.public(), &key);
+    }
+
+    #[test]
     fn a_key_comes_back_from_pem_and_from_jwk() {
         let mut rng = StdRng::seed_from_u64(1);
         for suite in Suite::ALL {
