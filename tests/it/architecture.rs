@@ -29,7 +29,7 @@ const RESERVED: &[Reserved] = &[
     Reserved { crates: &["axum", "tower"], may: &["http/"], why: "what handlers call is tested without HTTP" },
     Reserved {
         crates: &["josekit"],
-        may: &["statement/suite.rs", "statement/suite/", "statement/envelope.rs"],
+        may: &["statement/suite.rs", "statement/suite/", "statement/envelope.rs", "statement/envelope/"],
         why: "its error type stays behind the suites",
     },
     Reserved { crates: &["anyhow"], may: &["cli/", "main.rs"], why: "everywhere else a caller can tell errors apart" },
