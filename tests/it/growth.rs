@@ -94,3 +94,30 @@ pub async fn append(
     db.append(&Append { log, entries, edge: &edge, tiles: &tiles, head, uploads, now_ms: 1 }).await?;
     Ok(again(db, log).await)
 }
+
+/// A penalty of a size as penalties have, the only version of its record.
+pub fn penalty(origin: &Origin, n: u64) -> NewEntry {
+    let mut body = serde_json::Map::new();
+    for member in 0..20 {
+        body.insert(format!("member{member}"), format!("示例 {n} {member}").into());
+    }
+    let subject =
+        Subject::Enterprise { uscc: format!("91340500MA{:08}", n / 3), name: format!("示例{}有限公司", n / 3) };
+    let mut salt = [0; 16];
+    salt[..8].copy_from_slice(&n.to_be_bytes());
+    let said = Statement {
+        typ: Typ::first("penalty"),
+        iss: origin.node.clone(),
+        iat: 1_800_000_000,
+        aud: Audience::Everyone,
+        salt: Salt(salt),
+        sub: Some(subject),
+        prev: None,
+        refs: Vec::new(),
+        body,
+    };
+    let signed = sign(said, &KEY).unwrap();
+    let key = RecordKey { identity: Digest::of(&n.to_be_bytes()).0, content: Digest::of(&n.to_le_bytes()).0 };
+    let projection = projection(&signed, Some(key));
+    entry(Stored::Accepted(signed, projection))
+}
