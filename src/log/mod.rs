@@ -1,9 +1,10 @@
-//! The logs: C2SP `tlog-tiles` over 34-byte entries. Pure, no clock, no disk, no network, but for the appender.
+//! The logs: C2SP `tlog-tiles` over 34-byte entries. Pure, no clock, no disk, no network, but for the [`appender`].
 //!
 //! From the leaves up: [`entry`], [`merkle`], [`tile`], [`edge`] (a growing tree); what is signed about it: [`note`],
 //! [`checkpoint`]; what is proven of it: [`proof`] (one entry, one older tree) and [`climb`] (whole tiles of somebody
 //! else's log, from a signed root down).
 
+pub mod appender;
 pub mod checkpoint;
 pub mod climb;
 pub mod edge;
