@@ -1,1 +1,36 @@
-//! TODO
+//! Exchange with peers: pulling, proving and projecting their logs.
+//!
+//! | file | what |
+//! |---|---|
+//! | `client.rs` | one peer's interface, asked under limits |
+//! | `watch.rs` | news of grown logs, for requests held open |
+//! | `pull.rs` | the feeds: one a mirrored log, kept in step with the registry |
+//! | `feed.rs` | one feed, turn after turn |
+//! | `source.rs` | where a log can be had from, and when to ask again |
+//! | `head.rs` | a checkpoint becomes this node's head of the log, or a fault |
+//! | `prove.rs` | tiles, proven against a root before anything is taken from them |
+//! | `fetch.rs` | bundles and bodies, each against its tile and its entry |
+//! | `keys.rs` | the owner's keys, as the descriptors in its log set them |
+//! | `judge.rs` | statements, verified under the keys valid at their index, and judged |
+//! | `apply.rs` | a proven chunk into the store, with the cursor, in one transaction |
+//! | `held.rs` | statements that came early, tried again |
+//! | `fault.rs` | what can go wrong, told apart |
+
+pub mod apply;
+pub mod client;
+pub mod fault;
+pub mod feed;
+pub mod fetch;
+pub mod head;
+pub mod held;
+pub mod judge;
+pub mod keys;
+pub mod prove;
+pub mod pull;
+pub mod source;
+pub mod watch;
+
+pub use client::PeerClient;
+pub use fault::Fault;
+pub use pull::{PullSettings, Puller};
+pub use watch::News;

@@ -1,1 +1,44 @@
-//! TODO
+//! What this node answers over HTTP. Every route stands here.
+//!
+//! | file | what |
+//! |---|---|
+//! | `peer_api.rs` | the peer interface: parse, call, encode |
+//! | `limits.rs` | what one peer may ask |
+//! | `listener.rs` | TCP, TLS and HTTP/2 below it |
+//! | `problem.rs` | errors on the wire |
+
+pub mod limits;
+pub mod listener;
+pub mod peer_api;
+pub mod problem;
+
+use axum::Router;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::get;
+
+use crate::statement::NodeId;
+pub use limits::Limits;
+pub use peer_api::{MayRead, PeerInterface};
+use problem::Problem;
+
+/// Who asks: the peer that the client certificate names and whose own CA vouches for it; None without a certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller(pub Option<NodeId>);
+
+/// The peer interface: how nodes see each other.
+pub fn peer_routes(interface: PeerInterface) -> Router {
+    let gates = limits::Gates::new(interface.limits);
+    let for_peers = Router::new()
+        .route("/v1/logs/{log}/checkpoint", get(peer_api::checkpoint))
+        .route("/v1/logs/{log}/tile/{*tile}", get(peer_api::tile))
+        .route("/v1/logs/{log}/tile/entries/{*bundle}", get(peer_api::bundle))
+        .route("/v1/logs/{log}/statements/{*bundle}", get(peer_api::statements))
+        .route_layer(from_fn(peer_api::peers_only));
+    let for_everybody = Router::new().route("/v1/descriptor", get(peer_api::descriptor));
+    for_everybody
+        .merge(for_peers)
+        .fallback(|| async { Problem::UnknownPath })
+        .method_not_allowed_fallback(|| async { Problem::Method })
+        .layer(from_fn_with_state(gates, limits::within_limits))
+        .with_state(interface)
+}

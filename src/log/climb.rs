@@ -129,7 +129,8 @@ impl Climb {
         self.proven.retain(|(level, tile), _| *level > 0 || *tile >= n);
     }
 
-    fn tile(&self, level: u8, n: u64) -> Option<&[Hash]> {
+    /// The hashes of a tile, full or partial, once they are proven.
+    pub fn tile(&self, level: u8, n: u64) -> Option<&[Hash]> {
         match tiles_at(self.edge.size(), level) {
             (full, width) if n == full && width > 0 => Some(self.edge.level(level)),
             _ => self.proven.get(&(level, n)).map(Vec::as_slice),

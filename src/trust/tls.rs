@@ -14,13 +14,15 @@ use rustls::server::{NoServerSessionStorage, ParsedCertificate, WebPkiClientVeri
 use rustls::time_provider::TimeProvider;
 use rustls::version::TLS13;
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, OtherError, RootCertStore,
-    ServerConfig, SignatureScheme,
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, RootCertStore, ServerConfig,
+    SignatureScheme,
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
 use super::registry::{Peer, Registry};
+pub use rustls::ClientConfig;
+
 use crate::clock::Clock;
 use crate::statement::NodeId;
 
@@ -134,6 +136,13 @@ impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Identity({})", self.node)
     }
+}
+
+/// Whether an error, or what it carries, is one of TLS: the certificates do not fit, rather than that the line is down.
+pub fn is_tls_error(error: &(dyn std::error::Error + 'static)) -> bool {
+    // an io::Error hands on its inner error's source, not the inner error itself
+    let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    error.is::<Error>() || inner.is_some_and(|inner| inner.is::<Error>())
 }
 
 fn own(error: &Error) -> TlsError {

@@ -1,0 +1,83 @@
+//! A judged chunk goes into the store, together with the cursor, in one transaction: a kill at any point neither loses
+//! nor repeats an entry.
+
+use std::collections::HashMap;
+
+use super::Fault;
+use super::judge::Judged;
+use crate::statement::{Digest, Refused};
+use crate::store::append::{Projection, Stored};
+use crate::store::{Append, AppendError, Db, Head, LogRow};
+
+/// Appends a chunk to a mirror and gives the log as it stands then. `complete` is the checkpoint that the mirror holds in
+/// full once the chunk is in.
+pub async fn apply(
+    db: &Db,
+    log: LogRow,
+    mut judged: Judged,
+    complete: Option<&Head>,
+    now_ms: i64,
+) -> Result<LogRow, Fault> {
+    if judged.first != log.size {
+        return Err(Fault::Moved);
+    }
+    // the second time round what is no longer current was taken out; a third may be needed beside another process
+    for _ in 0..3 {
+        let append = Append {
+            log: &log,
+            entries: &judged.entries,
+            edge: &judged.edge,
+            tiles: &judged.tiles,
+            head: complete,
+            uploads: &[],
+            now_ms,
+        };
+        match Box::pin(db.append(&append)).await {
+            Ok(()) => {
+                let log = db.log(&log.origin).await?.ok_or_else(|| Fault::Stopped("the log is gone".to_owned()))?;
+                // refusals here may have lowered the highest iat, and what follows must be judged against that
+                return if log.max_iat == judged.max_iat { Ok(log) } else { Err(Fault::Moved) };
+            }
+            Err(AppendError::Moved) => return Err(Fault::Moved),
+            Err(AppendError::Store(error)) => return Err(error.into()),
+            // the owner let a version chain fork: the log goes on without the losers
+            Err(AppendError::Superseded(_)) => refuse_superseded(db, &log, &mut judged).await?,
+            Err(error @ AppendError::Overtaken(_)) => return Err(Fault::Damaged(error.to_string())),
+        }
+    }
+    Err(Fault::Moved)
+}
+
+/// Goes through the records of a chunk in order, as if they came one by one, and refuses each that does not replace the
+/// version current at its place: so every mirror refuses the same ones, wherever its chunks end.
+async fn refuse_superseded(db: &Db, log: &LogRow, judged: &mut Judged) -> Result<(), Fault> {
+    let mut identities: HashMap<String, Vec<[u8; 32]>> = HashMap::new();
+    for (kind, projection) in judged.entries.iter().filter_map(|entry| record(&entry.stored)) {
+        if let Some(key) = &projection.record {
+            identities.entry(kind.to_owned()).or_default().push(key.identity);
+        }
+    }
+    let mut current: HashMap<(String, [u8; 32]), Digest> = HashMap::new();
+    for (kind, identities) in identities {
+        for (identity, version) in db.current(&log.origin.node, &kind, &identities).await? {
+            current.insert((kind.clone(), identity), version.digest);
+        }
+    }
+    for entry in &mut judged.entries {
+        let Some((kind, projection)) = record(&entry.stored) else { continue };
+        let Some(key) = &projection.record else { continue };
+        let place = (kind.to_owned(), key.identity);
+        if projection.prev == current.get(&place).copied() {
+            current.insert(place, entry.entry.digest);
+        } else if let Stored::Accepted(verified, _) = &entry.stored {
+            entry.stored = Stored::Refused(verified.jws().to_owned(), Refused::Prev.to_string());
+        }
+    }
+    Ok(())
+}
+
+/// Kind and projection of an accepted statement.
+fn record(stored: &Stored) -> Option<(&str, &Projection)> {
+    let Stored::Accepted(verified, projection) = stored else { return None };
+    Some((&verified.statement().typ.kind, projection))
+}

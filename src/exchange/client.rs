@@ -1,0 +1,320 @@
+//! One peer's interface, asked under limits: no answer is longer, slower or further unpacked than an honest one can be.
+//! The only file that names reqwest.
+
+use std::error::Error as _;
+use std::io::Read as _;
+use std::time::Duration;
+
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, ETAG, IF_NONE_MATCH, RETRY_AFTER};
+use http::{HeaderMap, StatusCode};
+use reqwest::RequestBuilder;
+
+use super::Fault;
+use crate::log::tile::{self, FULL};
+use crate::log::{Entry, Hash, Origin, TileId};
+use crate::trust::tls::{ClientConfig, is_tls_error};
+
+/// A bundle of statements is never longer than this, unpacked.
+pub const MAX_STATEMENTS: usize = 17 * 1024 * 1024;
+/// A signed note is never longer than this.
+const MAX_NOTE: usize = 64 * 1024;
+/// The descriptors of a node, all of them.
+const MAX_DESCRIPTORS: usize = 4 * 1024 * 1024;
+/// What is read of a problem.
+const MAX_PROBLEM: usize = 16 * 1024;
+/// An honest server compresses with a window of at most 2^24 bytes.
+const ZSTD_WINDOW_LOG: u32 = 24;
+
+/// How long this node waits for a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// For a connection to stand.
+    pub connect: Duration,
+    /// For the next bytes of an answer.
+    pub idle: Duration,
+    /// For a whole answer; a held-open checkpoint may take its wait on top.
+    pub whole: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { connect: Duration::from_secs(5), idle: Duration::from_secs(10), whole: Duration::from_secs(60) }
+    }
+}
+
+/// A client of one peer. Cheap to clone; all clones share one HTTP/2 connection.
+#[derive(Clone)]
+pub struct PeerClient {
+    http: reqwest::Client,
+    base: String,
+    patience: Patience,
+    /// Whether bodies are asked for packed.
+    compress: bool,
+}
+
+/// What a peer serves as its checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Served {
+    /// The signed note.
+    pub note: String,
+    /// Its entity tag, to ask for a newer one.
+    pub etag: Option<String>,
+}
+
+/// The body of one entry as served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Line {
+    /// The compact JWS.
+    Body(String),
+    /// Not for this node.
+    Withheld,
+    /// Erased by its issuer's order.
+    Erased,
+}
+
+impl PeerClient {
+    /// A client that speaks to `url` under a TLS configuration that lets in that peer alone.
+    pub fn new(url: &str, mut tls: ClientConfig, patience: Patience, compress: bool) -> Result<Self, Fault> {
+        tls.alpn_protocols = vec![b"h2".to_vec()];
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .https_only(true)
+            .no_proxy()
+            // unpacked here, under limits of our own
+            .no_zstd()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(patience.connect)
+            .http2_prior_knowledge()
+            .http2_initial_stream_window_size(1 << 20)
+            .http2_initial_connection_window_size(8 << 20)
+            .http2_max_header_list_size(16 * 1024)
+            .http2_keep_alive_interval(Duration::from_secs(15))
+            .http2_keep_alive_timeout(patience.idle)
+            .http2_keep_alive_while_idle(true)
+            .tcp_nodelay(true)
+            .build()
+            .map_err(|error| Fault::Tls(words(&error)))?;
+        Ok(Self { http, base: url.trim_end_matches('/').to_owned(), patience, compress })
+    }
+
+    /// The peer's descriptor statements, newest first.
+    pub async fn descriptors(&self) -> Result<Vec<String>, Fault> {
+        let answer = self.get("the descriptors", "/v1/descriptor", MAX_DESCRIPTORS, |r| r).await?;
+        let text = into_text("the descriptors", answer.body)?;
+        Ok(text.lines().map(str::to_owned).collect())
+    }
+
+    /// The checkpoint of a log; None if it is still the one of entity tag `known` after waiting for `wait`.
+    pub async fn checkpoint(
+        &self,
+        origin: &Origin,
+        known: Option<&str>,
+        wait: Duration,
+    ) -> Result<Option<Served>, Fault> {
+        let path = format!("/v1/logs/{}/checkpoint", origin.hash());
+        let held_open = Self { patience: self.patience.and(wait), ..self.clone() };
+        let answer = held_open
+            .get("the checkpoint", &path, MAX_NOTE, |mut request| {
+                if let Some(etag) = known {
+                    request = request.header(IF_NONE_MATCH, etag);
+                    if !wait.is_zero() {
+                        request = request.header("prefer", format!("wait={}", wait.as_secs()));
+                    }
+                }
+                request
+            })
+            .await?;
+        if answer.status == StatusCode::NOT_MODIFIED {
+            return Ok(None);
+        }
+        let etag = answer.headers.get(ETAG).and_then(|v| v.to_str().ok()).map(str::to_owned);
+        Ok(Some(Served { note: into_text("the checkpoint", answer.body)?, etag }))
+    }
+
+    /// The bytes of a tile, as many hashes as its width says.
+    pub async fn tile(&self, origin: &Origin, id: TileId) -> Result<Vec<Hash>, Fault> {
+        let path = format!("/v1/logs/{}/tile/{id}", origin.hash());
+        let answer = self.get("a tile", &path, FULL * size_of::<Hash>(), |r| r).await?;
+        tile::decode_hashes(&answer.body, id.width).map_err(|e| malformed("a tile", e))
+    }
+
+    /// The entries of a bundle.
+    pub async fn bundle(&self, origin: &Origin, n: u64, width: u16) -> Result<Vec<Entry>, Fault> {
+        let path = format!("/v1/logs/{}/tile/entries/{}", origin.hash(), tile::bundle_path(n, width));
+        // entries of another length are malformed, so no honest bundle is longer
+        let limit = FULL * (2 + crate::log::entry::ENTRY_BYTES);
+        let answer = self.get("a bundle", &path, limit, |r| r).await?;
+        tile::decode_bundle(&answer.body, width).map_err(|e| malformed("a bundle", e))
+    }
+
+    /// The bodies of a bundle, a line an entry.
+    pub async fn statements(&self, origin: &Origin, n: u64, width: u16) -> Result<Vec<Line>, Fault> {
+        const WHAT: &str = "a bundle of statements";
+        let path = format!("/v1/logs/{}/statements/{}", origin.hash(), tile::bundle_path(n, width));
+        let answer = self
+            .get(WHAT, &path, MAX_STATEMENTS, |request| {
+                if self.compress { request.header(ACCEPT_ENCODING, "zstd") } else { request }
+            })
+            .await?;
+        let text = match answer.headers.get(CONTENT_ENCODING).map(|v| v.as_bytes()) {
+            None | Some(b"identity") => into_text(WHAT, answer.body)?,
+            Some(b"zstd") => {
+                let unpacked = tokio::task::spawn_blocking(move || unpack(&answer.body, MAX_STATEMENTS))
+                    .await
+                    .map_err(|e| Fault::Damaged(e.to_string()))??;
+                into_text(WHAT, unpacked)?
+            }
+            Some(_) => return Err(Fault::Format { what: WHAT, why: "an encoding nobody asked for".to_owned() }),
+        };
+        lines(WHAT, &text, width)
+    }
+
+    async fn get(
+        &self,
+        what: &'static str,
+        path: &str,
+        limit: usize,
+        with: impl FnOnce(RequestBuilder) -> RequestBuilder,
+    ) -> Result<Answer, Fault> {
+        let asked = self.ask(what, with(self.http.get(format!("{}{path}", self.base))), limit);
+        tokio::time::timeout(self.patience.whole, asked).await.unwrap_or(Err(Fault::Slow(what, self.patience.whole)))
+    }
+
+    async fn ask(&self, what: &'static str, request: RequestBuilder, limit: usize) -> Result<Answer, Fault> {
+        let response = request.send().await.map_err(|e| unreachable(&e))?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let good = status == StatusCode::OK || status == StatusCode::NOT_MODIFIED;
+        let body = self.read(what, response, if good { limit } else { MAX_PROBLEM }).await;
+        match status {
+            StatusCode::OK | StatusCode::NOT_MODIFIED => Ok(Answer { status, headers, body: body? }),
+            StatusCode::NOT_FOUND => Err(Fault::NotHeld),
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+                Err(Fault::Limited(retry_after(&headers)))
+            }
+            _ => Err(Fault::Http(status.as_u16(), problem(&body.unwrap_or_default()))),
+        }
+    }
+
+    async fn read(&self, what: &'static str, mut response: reqwest::Response, limit: usize) -> Result<Vec<u8>, Fault> {
+        let too_long = Fault::TooLong { what, limit };
+        let announced = response.content_length().unwrap_or(0);
+        if announced > limit as u64 {
+            return Err(too_long);
+        }
+        let mut body = Vec::with_capacity(usize::try_from(announced).unwrap_or(0));
+        loop {
+            let next = tokio::time::timeout(self.patience.idle, response.chunk()).await;
+            match next.map_err(|_| Fault::Slow(what, self.patience.idle))?.map_err(|e| unreachable(&e))? {
+                None => return Ok(body),
+                Some(chunk) if body.len() + chunk.len() > limit => return Err(too_long),
+                Some(chunk) => body.extend_from_slice(&chunk),
+            }
+        }
+    }
+}
+
+impl Patience {
+    fn and(self, wait: Duration) -> Self {
+        Self { whole: self.whole + wait, ..self }
+    }
+}
+
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+/// Unpacks zstd, but never to more than `limit` bytes nor with a window that nobody honest needs.
+fn unpack(packed: &[u8], limit: usize) -> Result<Vec<u8>, Fault> {
+    const WHAT: &str = "a bundle of statements";
+    let bad = |error: std::io::Error| Fault::Format { what: WHAT, why: format!("zstd: {error}") };
+    let mut decoder = zstd::stream::read::Decoder::with_buffer(packed).map_err(bad)?;
+    decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(bad)?;
+    let mut out = Vec::with_capacity(packed.len().saturating_mul(2).min(limit));
+    decoder.take(limit as u64 + 1).read_to_end(&mut out).map_err(bad)?;
+    if out.len() > limit { Err(Fault::TooLong { what: WHAT, limit }) } else { Ok(out) }
+}
+
+/// One line an entry, and nothing more.
+fn lines(what: &'static str, text: &str, width: u16) -> Result<Vec<Line>, Fault> {
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    let lines: Vec<Line> = text
+        .split('\n')
+        .map(|line| match line {
+            "withheld" => Line::Withheld,
+            "erased" => Line::Erased,
+            body => Line::Body(body.to_owned()),
+        })
+        .collect();
+    if lines.len() == usize::from(width) {
+        Ok(lines)
+    } else {
+        Err(Fault::Format { what, why: format!("{} lines for {width} entries", lines.len()) })
+    }
+}
+
+fn into_text(what: &'static str, bytes: Vec<u8>) -> Result<String, Fault> {
+    String::from_utf8(bytes).map_err(|_| Fault::Format { what, why: "not UTF-8".to_owned() })
+}
+
+fn malformed(what: &'static str, error: impl std::fmt::Display) -> Fault {
+    Fault::Format { what, why: error.to_string() }
+}
+
+/// What a problem says of itself: the last part of its `type`, else nothing.
+fn problem(body: &[u8]) -> String {
+    let problem: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+    let name = problem["type"].as_str().and_then(|t| t.strip_prefix("urn:kaopu:problem:")).unwrap_or("no reason given");
+    name.chars().filter(|c| !c.is_control()).take(80).collect()
+}
+
+/// How long to wait; a peer may ask for a second to an hour.
+fn retry_after(headers: &HeaderMap) -> Duration {
+    let seconds = headers.get(RETRY_AFTER).and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok()).unwrap_or(5);
+    Duration::from_secs(u64::clamp(seconds, 1, 3600))
+}
+
+/// TLS trouble told apart from a line that is down.
+fn unreachable(error: &reqwest::Error) -> Fault {
+    let text = words(error);
+    let mut source = error.source();
+    while let Some(cause) = source {
+        if is_tls_error(cause) {
+            return Fault::Tls(text);
+        }
+        source = cause.source();
+    }
+    Fault::Unreachable(text)
+}
+
+/// The innermost reason: the outer ones only repeat the address.
+fn words(error: &reqwest::Error) -> String {
+    let mut reason: &dyn std::error::Error = error;
+    while let Some(source) = reason.source() {
+        reason = source;
+    }
+    reason.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bomb_is_not_unpacked() {
+        let bomb = zstd::bulk::compress(&vec![b'a'; 1 << 20], 1).unwrap();
+        assert!(bomb.len() < 1000);
+        assert!(matches!(unpack(&bomb, 1 << 16), Err(Fault::TooLong { .. })));
+        assert_eq!(unpack(&bomb, 1 << 20).unwrap().len(), 1 << 20);
+        assert!(matches!(unpack(b"no zstd", 1 << 20), Err(Fault::Format { .. })));
+    }
+
+    #[test]
+    fn there_is_one_line_an_entry() {
+        let read = lines("x", "a.b.c\nwithheld\nerased\n", 3).unwrap();
+        assert_eq!(read, [Line::Body("a.b.c".to_owned()), Line::Withheld, Line::Erased]);
+        assert!(lines("x", "a.b.c\nwithheld\n", 3).is_err());
+        assert!(lines("x", "a\nb\n\n", 2).is_err());
+    }
+}

@@ -1,0 +1,281 @@
+//! One feed: turn after turn, a source is asked for a newer checkpoint of one log, and what it commits to is pulled.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::fetch::{self, Chunk};
+use super::head;
+use super::judge::{Judge, Judged};
+use super::keys::Keys;
+use super::prove::Tiles;
+use super::pull::{Clients, Surroundings, due};
+use super::source::{Outcome, Server, Source, Sources};
+use super::{Fault, apply, held};
+use crate::log::Origin;
+use crate::statement::NodeId;
+use crate::store::{Head, LogRow, LogState};
+use crate::trust::registry::Peer;
+
+/// How long a feed rests when it can do nothing: its log is stopped, or the node's own store fails.
+const REST: Duration = Duration::from_secs(2);
+/// A good contact is noted at most this often.
+const NOTE_EVERY: Duration = Duration::from_secs(1);
+
+/// The feed of one mirrored log.
+pub struct Feed {
+    around: Surroundings,
+    clients: Clients,
+    origin: Origin,
+    sources: Sources,
+    /// The owner's checkpoint that is held in full, by its entity tag.
+    etag: Option<String>,
+    /// When the last good contact with the owner was noted; None after a bad one.
+    noted: Option<Instant>,
+    /// When held statements were tried last.
+    tried_held: Option<Instant>,
+}
+
+impl Feed {
+    /// A feed of `origin`; `seed` sets its jitter.
+    pub fn new(around: Surroundings, clients: Clients, origin: Origin, seed: u64) -> Self {
+        let sources = Sources::new(origin.node.clone(), around.settings.backoff, seed);
+        Self { around, clients, origin, sources, etag: None, noted: None, tried_held: None }
+    }
+
+    /// Pulls until it is aborted.
+    pub async fn run(mut self) {
+        loop {
+            match self.around.db.create_log(&self.origin, false).await {
+                Ok(log) if log.state == LogState::Open => Box::pin(self.turn(log)).await,
+                Ok(_) => tokio::time::sleep(REST).await,
+                Err(error) => {
+                    tracing::warn!(origin = %self.origin, %error, "the store fails the feed");
+                    tokio::time::sleep(REST).await;
+                }
+            }
+        }
+    }
+
+    async fn turn(&mut self, log: LogRow) {
+        let peers = self.around.registry.peers();
+        let others: Vec<NodeId> = peers.iter().map(|peer| peer.node.clone()).collect();
+        let node = match self.sources.pick(&others, Instant::now()) {
+            Ok(node) => node,
+            Err(next) => return tokio::time::sleep_until(next).await,
+        };
+        let Some(owner) = self.around.registry.peer(&self.origin.node) else {
+            return tokio::time::sleep(REST).await; // no peer any more: the feed will be aborted
+        };
+        let Some(peer) = peers.into_iter().find(|peer| peer.node == node) else { return };
+
+        let outcome = match self.clients.of(&peer, &self.around) {
+            Ok(client) => {
+                let server = if node == self.origin.node { Server::Owner } else { Server::Mirror };
+                let source = Source { node: node.clone(), client, server };
+                self.ask(&log, &owner, &source).await
+            }
+            Err(fault) => Err(fault),
+        };
+        match outcome {
+            Ok(()) => self.good(&node).await,
+            Err(fault) => self.bad(&log, &owner, &node, fault).await,
+        }
+    }
+
+    /// Asks a source for a newer checkpoint and pulls up to it.
+    async fn ask(&mut self, log: &LogRow, owner: &Peer, source: &Source) -> Result<(), Fault> {
+        let keys = self.keys(log, owner).await?;
+        if due(self.tried_held, self.around.settings.retry_held) {
+            held::retry(&self.around.db, log, &keys, &self.around.kinds, &self.around.clock).await?;
+            self.tried_held = Some(Instant::now());
+        }
+        let known = if source.server == Server::Owner { self.etag.as_deref() } else { None };
+        let served = source.client.checkpoint(&self.origin, known, self.wait()).await?;
+        let Some(served) = served else { return Ok(()) };
+
+        let target = head::open(&served.note, &self.origin, &owner.descriptor.log_keys(&self.origin))?;
+        let size = target.size;
+        let now = self.around.clock.now_ms();
+        let tiles = head::advance(&self.around.db, log, source, target, now).await?;
+        if let Some(tiles) = tiles {
+            Box::pin(self.pull(log.clone(), keys, source, tiles, owner)).await?;
+            tracing::debug!(origin = %self.origin, size, from = %source.node, "pulled");
+        }
+        if source.server == Server::Owner {
+            self.etag = served.etag;
+        }
+        Ok(())
+    }
+
+    /// Fetches, judges and applies all that the tiles commit to beyond the cursor. The three go on side by side, a chunk
+    /// each; a fault in one ends those before it, while what is behind it is still applied.
+    async fn pull(
+        &mut self,
+        mut log: LogRow,
+        keys: Keys,
+        source: &Source,
+        tiles: Tiles,
+        owner: &Peer,
+    ) -> Result<(), Fault> {
+        let target = tiles.target().clone();
+        let complete = Head {
+            size: target.size,
+            root: target.root,
+            note: target.note.clone(),
+            seen_ms: self.around.clock.now_ms(),
+        };
+        let judge = Judge {
+            kinds: self.around.kinds.clone(),
+            clock: self.around.clock.clone(),
+            origin: self.origin.clone(),
+            keys,
+            edge: log.edge.clone(),
+            max_iat: log.max_iat,
+        };
+        let (to_judge, chunks) = mpsc::channel(1);
+        let (to_apply, mut judged) = mpsc::channel::<Judged>(1);
+        let fetching = fetch::into_chunks(source.clone(), self.origin.clone(), Arc::new(tiles), log.size, to_judge);
+        let judging = judge_all(judge, target.note, chunks, to_apply);
+        let around = &self.around;
+        let applying = async {
+            while let Some(judged) = judged.recv().await {
+                let end = judged.first + judged.entries.len() as u64;
+                let descriptors = judged.descriptors.clone();
+                let complete = (end == complete.size).then_some(&complete);
+                log = apply::apply(&around.db, log, judged, complete, around.clock.now_ms()).await?;
+                around.news.tell();
+                for descriptor in &descriptors {
+                    follow(around, owner, descriptor.jws()).await?;
+                }
+            }
+            // the receiver goes with this block: those before it end when they next want to send
+            drop(judged);
+            Ok(())
+        };
+        let (applied, judged, fetched) = tokio::join!(applying, judging, fetching);
+        applied.and(judged).and(fetched)
+    }
+
+    /// The keys of the owner as this node's copy of the log has them.
+    async fn keys(&self, log: &LogRow, owner: &Peer) -> Result<Keys, Fault> {
+        let accepted = self.around.db.descriptors(log.id).await?;
+        Keys::with(owner.descriptor_jws.clone(), &accepted).map_err(|error| Fault::Damaged(error.to_string()))
+    }
+
+    fn wait(&self) -> Duration {
+        if self.etag.is_some() { self.around.settings.wait } else { Duration::ZERO }
+    }
+
+    async fn good(&mut self, node: &NodeId) {
+        self.sources.note(node, Outcome::Good, Instant::now());
+        if *node == self.origin.node && due(self.noted, NOTE_EVERY) {
+            self.note(node, None).await;
+            self.noted = Some(Instant::now());
+        }
+    }
+
+    async fn bad(&mut self, log: &LogRow, owner: &Peer, node: &NodeId, fault: Fault) {
+        let from_owner = *node == self.origin.node;
+        self.etag = None;
+        if fault.is_ours() {
+            if !matches!(fault, Fault::Moved) {
+                tracing::warn!(origin = %self.origin, %fault, "this node fails the feed");
+                tokio::time::sleep(REST).await;
+            }
+            return;
+        }
+        // a log key may have been changed, and the new descriptor stands behind the checkpoint that it is needed for
+        if from_owner && matches!(fault, Fault::Key { .. }) && self.newer_descriptor(owner).await {
+            return;
+        }
+        let outcome = match &fault {
+            Fault::NotHeld if !from_owner => Outcome::Stranger,
+            Fault::Limited(wait) => Outcome::Failed(Some(*wait)),
+            fault if fault.is_lie() && !from_owner => Outcome::Liar,
+            _ => Outcome::Failed(None),
+        };
+        self.sources.note(node, outcome, Instant::now());
+        if outcome == Outcome::Stranger {
+            return;
+        }
+        let words = if from_owner { fault.to_string() } else { format!("as a source of {}: {fault}", self.origin) };
+        if fault.is_fork() || (from_owner && fault.is_lie()) {
+            self.freeze(log, &words, &fault.evidence()).await;
+        } else {
+            tracing::info!(origin = %self.origin, source = %node, fault = words, "the feed waits");
+        }
+        self.noted = None;
+        self.note(node, Some(&words)).await;
+    }
+
+    async fn freeze(&self, log: &LogRow, words: &str, evidence: &[u8]) {
+        tracing::error!(origin = %self.origin, fault = words, "the feed is frozen; an administrator must look at it");
+        if let Err(error) = self.around.db.freeze(log.id, words, evidence, self.around.clock.now_ms()).await {
+            tracing::error!(origin = %self.origin, %error, "could not keep the evidence");
+        }
+    }
+
+    async fn note(&self, node: &NodeId, words: Option<&str>) {
+        if let Err(error) = self.around.db.note_contact(node, words, self.around.clock.now_ms()).await {
+            tracing::warn!(%node, %error, "could not note the contact");
+        }
+    }
+
+    /// Asks the owner for its descriptors; true if one follows on the one that is known.
+    async fn newer_descriptor(&self, owner: &Peer) -> bool {
+        let Some(peer) = self.around.registry.peer(&owner.node) else { return false };
+        let Ok(client) = self.clients.of(&peer, &self.around) else { return false };
+        let Ok(descriptors) = client.descriptors().await else { return false };
+        let mut newer = false;
+        for jws in descriptors.iter().rev() {
+            match follow(&self.around, owner, jws).await {
+                Ok(taken) => newer |= taken,
+                Err(error) => tracing::warn!(peer = %owner.node, %error, "could not take a descriptor"),
+            }
+        }
+        newer
+    }
+}
+
+/// Judges chunk after chunk on threads that may block.
+async fn judge_all(
+    mut judge: Judge,
+    note: String,
+    mut chunks: mpsc::Receiver<Chunk>,
+    to_apply: mpsc::Sender<Judged>,
+) -> Result<(), Fault> {
+    let note: Arc<str> = note.into();
+    while let Some(chunk) = chunks.recv().await {
+        let note = Arc::clone(&note);
+        let work = move || {
+            let judged = judge.chunk(&chunk, &note);
+            (judge, judged)
+        };
+        let (back, judged) =
+            tokio::task::spawn_blocking(work).await.map_err(|error| Fault::Damaged(error.to_string()))?;
+        judge = back;
+        if to_apply.send(judged?).await.is_err() {
+            return Ok(()); // the last stage has failed, and says why
+        }
+    }
+    Ok(())
+}
+
+/// Takes a descriptor of a peer into the registry if it follows on the one there; false if it does not.
+async fn follow(around: &Surroundings, owner: &Peer, jws: &str) -> Result<bool, Fault> {
+    let Some(peer) = around.registry.peer(&owner.node) else { return Ok(false) };
+    let Ok((_, next)) = peer.descriptor.successor(jws) else { return Ok(false) };
+    if next.sequence <= peer.descriptor.sequence {
+        return Ok(false);
+    }
+    let Some(row) = around.db.peers().await?.into_iter().find(|row| row.node == owner.node) else { return Ok(false) };
+    let row = crate::store::peer::PeerRow { descriptor: jws.to_owned(), sequence: next.sequence, ..row };
+    let taken = around.db.put_peer(&row).await?;
+    if let Err(error) = around.registry.refresh().await {
+        tracing::warn!(%error, "could not look at the peers");
+    }
+    Ok(taken)
+}

@@ -1,0 +1,59 @@
+//! Statements that came early are tried again: at start, with each new head, and from time to time.
+
+use super::Fault;
+use super::judge;
+use super::keys::Keys;
+use crate::clock::Clock;
+use crate::log::judge::Place;
+use crate::statement::{Kinds, Refused, Unverified};
+use crate::store::append::Stored;
+use crate::store::statement::{Body, StatementRow};
+use crate::store::{AppendError, Db, LogRow};
+
+/// How many are tried in one go.
+const AT_ONCE: u32 = 1000;
+
+/// Tries the held statements of a log again; gives how many are settled now.
+pub async fn retry(db: &Db, log: &LogRow, keys: &Keys, kinds: &Kinds, clock: &Clock) -> Result<usize, Fault> {
+    let mut settled = 0;
+    for row in db.held(log.id, AT_ONCE).await? {
+        let Some(stored) = again(log, &row, keys, kinds, clock) else { continue };
+        match db.settle(log.id, row.index, &stored).await {
+            Ok(()) => {}
+            Err(AppendError::Superseded(_)) => {
+                let refused = Stored::Refused(body(&row), Refused::Prev.to_string());
+                db.settle(log.id, row.index, &refused).await.map_err(fault)?;
+            }
+            Err(error) => return Err(fault(error)),
+        }
+        settled += 1;
+    }
+    Ok(settled)
+}
+
+/// The verdict of today; None while it is still early.
+fn again(log: &LogRow, row: &StatementRow, keys: &Keys, kinds: &Kinds, clock: &Clock) -> Option<Stored> {
+    let verified = Unverified::parse(&body(row))
+        .and_then(|unverified| unverified.verify(keys.at(row.index).ok_or(Refused::UnknownKey)?));
+    let verified = match verified {
+        Ok(verified) => verified,
+        Err(refused) => return Some(Stored::Refused(body(row), refused.to_string())),
+    };
+    // its iat was held against those before it when it came
+    let place = Place { owner: &log.origin.node, log: log.origin.log, max_iat: i64::MIN, now: clock.now() };
+    match judge::settle(kinds, &place, row.entry.class, verified) {
+        Stored::Held(..) => None,
+        settled => Some(settled),
+    }
+}
+
+fn body(row: &StatementRow) -> String {
+    if let Body::Here(jws) = &row.body { jws.clone() } else { String::new() }
+}
+
+fn fault(error: AppendError) -> Fault {
+    match error {
+        AppendError::Store(error) => Fault::Store(error),
+        other => Fault::Damaged(other.to_string()),
+    }
+}

@@ -1,0 +1,283 @@
+//! A chunk of proven entries becomes judged statements: bodies against entries, signatures in batches under the keys
+//! valid at each index, then schema, rules and place. All of it is computing, on as many threads as there are cores.
+
+use super::Fault;
+use super::client::Line;
+use super::fetch::Chunk;
+use super::keys::Keys;
+use crate::clock::Clock;
+use crate::log::edge::FullTile;
+use crate::log::judge::{self, Place, TOLERANCE, Verdict};
+use crate::log::{Class, Edge, Entry, Origin};
+use crate::statement::{Digest, Kinds, Refused, Unverified, Verified, envelope};
+use crate::store::NewEntry;
+use crate::store::append::Stored;
+
+/// Below this a chunk is not worth a second thread.
+const WORTH_SPLITTING: usize = 128;
+
+/// What is known of a log on the way through its entries.
+pub struct Judge {
+    /// The kinds that this node knows.
+    pub kinds: Kinds,
+    /// The present.
+    pub clock: Clock,
+    /// Which log.
+    pub origin: Origin,
+    /// The owner's keys so far.
+    pub keys: Keys,
+    /// The tree so far.
+    pub edge: Edge,
+    /// The highest `iat` so far.
+    pub max_iat: i64,
+}
+
+/// A chunk, ready for its transaction.
+pub struct Judged {
+    /// Index of the first entry.
+    pub first: u64,
+    /// The entries as they will be stored.
+    pub entries: Vec<NewEntry>,
+    /// The tree behind them.
+    pub edge: Edge,
+    /// The tiles that they filled.
+    pub tiles: Vec<FullTile>,
+    /// The highest `iat` up to their end.
+    pub max_iat: i64,
+    /// Accepted descriptors among them.
+    pub descriptors: Vec<Verified>,
+}
+
+impl Judge {
+    /// Judges a chunk that follows on the last one. `note` is the checkpoint it is proven by, for the evidence.
+    pub fn chunk(&mut self, chunk: &Chunk, note: &str) -> Result<Judged, Fault> {
+        let mut read = in_parts(chunk.entries.iter().collect(), &|part| part.into_iter().map(read).collect());
+        if let Some(at) = read.iter().position(|r| matches!(r, Read::Other)) {
+            let body = if let Line::Body(jws) = &chunk.entries[at].1 { jws.clone() } else { String::new() };
+            return Err(Fault::Digest { index: chunk.first + at as u64, body, note: note.to_owned() });
+        }
+
+        let mut stored: Vec<Option<Stored>> = Vec::new();
+        stored.resize_with(read.len(), || None);
+        let mut descriptors = Vec::new();
+        let mut at = 0;
+        while at < read.len() {
+            // a descriptor changes the keys of those behind it, so everything up to the next one goes together
+            if let Some(descriptor) = self.descriptor(chunk, at, &read[at]) {
+                if let Stored::Accepted(verified, _) = &descriptor {
+                    descriptors.push(verified.clone());
+                }
+                stored[at] = Some(descriptor);
+                at += 1;
+                continue;
+            }
+            let end = (at..read.len()).find(|i| read[*i].is_descriptor()).unwrap_or(read.len());
+            let stretch = read[at..end].iter_mut().map(std::mem::take).collect();
+            for (place, judged) in stored[at..end].iter_mut().zip(self.stretch(chunk, at, stretch)) {
+                *place = Some(judged);
+            }
+            at = end;
+        }
+
+        let mut tiles = Vec::new();
+        for leaf in &chunk.leaves {
+            self.edge.push(*leaf, &mut tiles);
+        }
+        let entries = chunk
+            .entries
+            .iter()
+            .zip(stored)
+            .filter_map(|((entry, _), stored)| Some(NewEntry { entry: *entry, stored: stored? }));
+        Ok(Judged {
+            first: chunk.first,
+            entries: entries.collect(),
+            edge: self.edge.clone(),
+            tiles,
+            max_iat: self.max_iat,
+            descriptors,
+        })
+    }
+
+    /// A descriptor, verified by the one before it; None for anything else.
+    fn descriptor(&mut self, chunk: &Chunk, at: usize, read: &Read) -> Option<Stored> {
+        let Read::Statement(unverified) = read else { return None };
+        if unverified.statement().typ.kind != "descriptor" {
+            return None;
+        }
+        let (entry, Line::Body(jws)) = &chunk.entries[at] else { return None };
+        let index = chunk.first + at as u64;
+        let (verified, next) = match self.keys.next(index, jws) {
+            Ok(next) => next,
+            Err(refused) => return Some(Stored::Refused(jws.clone(), refused.to_string())),
+        };
+        let iat = verified.statement().iat;
+        // never early: what follows it must be verified under its keys, whatever this node's clock says
+        let place = Place { now: self.clock.now().max(iat), ..self.place(self.max_iat) };
+        let stored = settle(&self.kinds, &place, entry.class, verified);
+        if matches!(stored, Stored::Accepted(..)) {
+            self.keys.take(index, next);
+            self.max_iat = self.max_iat.max(iat);
+        }
+        Some(stored)
+    }
+
+    /// Entries without a descriptor among them.
+    fn stretch(&mut self, chunk: &Chunk, at: usize, read: Vec<Read>) -> Vec<Stored> {
+        let ring = self.keys.at(chunk.first + at as u64);
+        let verified = in_parts(read, &|part| match ring {
+            Some(ring) => verify(part, ring),
+            None => part.into_iter().map(|r| r.refuse_unread(Refused::UnknownKey)).collect(),
+        });
+
+        let judging: Vec<_> = chunk.entries[at..].iter().zip(verified).collect();
+        let this = &*self;
+        let mut judged = in_parts(judging, &|part| {
+            part.into_iter()
+                .map(|((entry, line), checked)| match checked {
+                    // the highest iat before it is known only when those before it are judged
+                    Checked::Verified(verified) => settle(&this.kinds, &this.place(i64::MIN), entry.class, verified),
+                    Checked::Refused(refused) => Stored::Refused(body_of(line), refused.to_string()),
+                    Checked::Absent => absent(line),
+                })
+                .collect()
+        });
+        for stored in &mut judged {
+            let (Stored::Accepted(verified, _) | Stored::Held(verified, _)) = &*stored else { continue };
+            let iat = verified.statement().iat;
+            if iat < self.max_iat.saturating_sub(TOLERANCE) {
+                *stored = Stored::Refused(verified.jws().to_owned(), Refused::Backdated.to_string());
+            } else {
+                self.max_iat = self.max_iat.max(iat);
+            }
+        }
+        judged
+    }
+
+    fn place(&self, max_iat: i64) -> Place<'_> {
+        Place { owner: &self.origin.node, log: self.origin.log, max_iat, now: self.clock.now() }
+    }
+}
+
+/// The verdict on a verified statement, as it is stored.
+pub fn settle(kinds: &Kinds, place: &Place<'_>, class: Class, verified: Verified) -> Stored {
+    match judge::judge(kinds, place, class, &verified) {
+        Verdict::Accepted(projection) => Stored::Accepted(verified, projection),
+        Verdict::Held(why) => Stored::Held(verified, why),
+        Verdict::Refused(refused) => Stored::Refused(verified.jws().to_owned(), refused.to_string()),
+    }
+}
+
+/// A body, read.
+#[derive(Default)]
+enum Read {
+    /// It is what its entry names, and a statement by its form.
+    Statement(Box<Unverified>),
+    /// It is what its entry names, but no statement.
+    Refused(Refused),
+    /// It is not what its entry names.
+    Other,
+    /// There is none.
+    #[default]
+    Absent,
+}
+
+/// A body, read and verified.
+enum Checked {
+    Verified(Verified),
+    Refused(Refused),
+    Absent,
+}
+
+impl Read {
+    fn is_descriptor(&self) -> bool {
+        matches!(self, Self::Statement(unverified) if unverified.statement().typ.kind == "descriptor")
+    }
+
+    fn refuse_unread(self, why: Refused) -> Checked {
+        match self {
+            Self::Statement(_) => Checked::Refused(why),
+            Self::Refused(refused) => Checked::Refused(refused),
+            Self::Other | Self::Absent => Checked::Absent,
+        }
+    }
+}
+
+fn read((entry, line): &(Entry, Line)) -> Read {
+    let Line::Body(jws) = line else { return Read::Absent };
+    match Unverified::parse(jws) {
+        Ok(unverified) if unverified.digest() != entry.digest => Read::Other,
+        Ok(unverified) => Read::Statement(Box::new(unverified)),
+        Err(_) if Digest::of(jws.as_bytes()) != entry.digest => Read::Other,
+        Err(refused) => Read::Refused(refused),
+    }
+}
+
+/// Verifies all that are statements, in one batch, and keeps the order.
+fn verify(part: Vec<Read>, ring: &crate::statement::KeyRing) -> Vec<Checked> {
+    let mut batch = Vec::with_capacity(part.len());
+    let mut waiting = Vec::with_capacity(part.len());
+    for read in part {
+        match read {
+            Read::Statement(unverified) => {
+                batch.push((*unverified, ring));
+                waiting.push(None);
+            }
+            other => waiting.push(Some(other.refuse_unread(Refused::Signature))),
+        }
+    }
+    let mut verified = envelope::verify_all(batch).into_iter();
+    waiting
+        .into_iter()
+        .map(|waiting| match waiting {
+            Some(checked) => checked,
+            None => match verified.next() {
+                Some(Ok(verified)) => Checked::Verified(verified),
+                Some(Err(refused)) => Checked::Refused(refused),
+                None => Checked::Refused(Refused::Signature),
+            },
+        })
+        .collect()
+}
+
+fn body_of(line: &Line) -> String {
+    if let Line::Body(jws) = line { jws.clone() } else { String::new() }
+}
+
+fn absent(line: &Line) -> Stored {
+    if matches!(line, Line::Erased) { Stored::Erased } else { Stored::Withheld }
+}
+
+/// Does the same with the parts of a list, a thread a part, and puts the results together in order.
+fn in_parts<T: Send, R: Send>(items: Vec<T>, work: &(impl Fn(Vec<T>) -> Vec<R> + Sync)) -> Vec<R> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    if threads == 1 || items.len() < WORTH_SPLITTING {
+        return work(items);
+    }
+    let each = items.len().div_ceil(threads);
+    let mut rest = items.into_iter();
+    let parts: Vec<Vec<T>> = std::iter::from_fn(|| {
+        let part: Vec<T> = rest.by_ref().take(each).collect();
+        (!part.is_empty()).then_some(part)
+    })
+    .collect();
+    std::thread::scope(|scope| {
+        let running: Vec<_> = parts.into_iter().map(|part| scope.spawn(move || work(part))).collect();
+        running
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_parts;
+
+    #[test]
+    fn parts_come_back_in_order() {
+        for n in [0, 1, 127, 128, 1000, 4096] {
+            let doubled = in_parts((0..n).collect(), &|part| part.into_iter().map(|x: usize| x * 2).collect());
+            assert_eq!(doubled, (0..n).map(|x| x * 2).collect::<Vec<_>>());
+        }
+    }
+}

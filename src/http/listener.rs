@@ -1,0 +1,163 @@
+//! TCP, TLS and HTTP/2 below the peer interface. A connection is made in a bounded time or not at all, speaks within
+//! bounds, and ends with its peer's place in the registry.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use rustls::ServerConfig;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_rustls::TlsAcceptor;
+use tower::ServiceExt as _;
+
+use super::{Caller, Limits};
+use crate::statement::NodeId;
+use crate::trust::registry::Registry;
+use crate::trust::tls;
+
+/// How long requests under way may take when the node stops.
+const DRAIN: Duration = Duration::from_secs(10);
+/// How often a connection looks whether its peer is still one.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// After a failed accept: as a rule the process is out of file descriptors for a moment.
+const ACCEPT_REST: Duration = Duration::from_millis(100);
+
+/// Listens for peers.
+pub struct PeerListener {
+    /// Bound already.
+    pub tcp: TcpListener,
+    /// Certificates and whom they let in.
+    pub tls: Arc<ServerConfig>,
+    /// The peers.
+    pub registry: Registry,
+    /// The routes.
+    pub router: Router,
+    /// Of connections and handshakes.
+    pub limits: Limits,
+}
+
+/// What every connection needs.
+#[derive(Clone)]
+struct Connections {
+    acceptor: TlsAcceptor,
+    registry: Registry,
+    router: Router,
+    http: Arc<Builder<TokioExecutor>>,
+    handshakes: Arc<Semaphore>,
+    handshake_time: Duration,
+}
+
+impl PeerListener {
+    /// Answers until `shutdown`, then lets the requests under way finish.
+    pub async fn serve(self, shutdown: impl Future<Output = ()>) {
+        let room = Arc::new(Semaphore::new(self.limits.connections));
+        let connections = Connections {
+            acceptor: TlsAcceptor::from(self.tls),
+            registry: self.registry,
+            router: self.router,
+            http: Arc::new(http()),
+            handshakes: Arc::new(Semaphore::new(self.limits.handshakes)),
+            handshake_time: self.limits.handshake_time,
+        };
+        let graceful = GracefulShutdown::new();
+        let mut shutdown = std::pin::pin!(shutdown);
+        loop {
+            let accepted = tokio::select! {
+                accepted = accept(&self.tcp, &room) => accepted,
+                () = &mut shutdown => break,
+            };
+            match accepted {
+                Ok((stream, place)) => {
+                    tokio::spawn(connections.clone().connection(stream, place, graceful.watcher()));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "could not accept a connection");
+                    tokio::time::sleep(ACCEPT_REST).await;
+                }
+            }
+        }
+        drop(self.tcp);
+        if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
+            tracing::warn!("some requests were cut off by the shutdown");
+        }
+    }
+}
+
+/// The next connection, once there is room for it: until then it waits in the kernel's queue.
+async fn accept(tcp: &TcpListener, room: &Arc<Semaphore>) -> std::io::Result<(TcpStream, OwnedSemaphorePermit)> {
+    let place = Arc::clone(room).acquire_owned().await.map_err(std::io::Error::other)?;
+    let (stream, _) = tcp.accept().await?;
+    stream.set_nodelay(true)?;
+    Ok((stream, place))
+}
+
+impl Connections {
+    async fn connection(self, stream: TcpStream, _place: OwnedSemaphorePermit, watcher: Watcher) {
+        let peer_address = stream.peer_addr().ok();
+        let handshake = async {
+            let _turn = self.handshakes.acquire().await.map_err(std::io::Error::other)?;
+            self.acceptor.accept(stream).await
+        };
+        let stream = match tokio::time::timeout(self.handshake_time, handshake).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => return tracing::info!(?peer_address, %error, "a TLS handshake failed"),
+            Err(_) => return tracing::info!(?peer_address, "a TLS handshake took too long"),
+        };
+        // the verifier has let in nobody but active peers; what the certificate claims was checked there
+        let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+        let caller = match certificate.map(tls::node_of).transpose() {
+            Ok(caller) => caller,
+            Err(error) => return tracing::warn!(?peer_address, %error, "a certificate without a node id"),
+        };
+
+        let (router, identified) = (self.router, Caller(caller.clone()));
+        let service = service_fn(move |request: http::Request<Incoming>| {
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(identified.clone());
+            router.clone().oneshot(request)
+        });
+        let connection = self.http.serve_connection(TokioIo::new(stream), service).into_owned();
+        tokio::select! {
+            ended = watcher.watch(connection) => {
+                if let Err(error) = ended {
+                    tracing::debug!(?caller, error, "a connection ended badly");
+                }
+            }
+            () = no_peer_any_more(&self.registry, caller.as_ref()) => {
+                tracing::info!(?caller, "closed the connection of a node that is no peer any more");
+            }
+        }
+    }
+}
+
+/// Ends when the caller has left the registry; never for one without a certificate.
+async fn no_peer_any_more(registry: &Registry, caller: Option<&NodeId>) {
+    let Some(caller) = caller else { return std::future::pending().await };
+    while registry.peer(caller).is_some() {
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// HTTP/2 with bounds on what one connection may hold; HTTP/1.1 for simple tools, within the same.
+fn http() -> Builder<TokioExecutor> {
+    let mut http = Builder::new(TokioExecutor::new());
+    http.http1().timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(10)).max_buf_size(16 * 1024);
+    http.http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(128)
+        .max_header_list_size(16 * 1024)
+        .max_send_buf_size(1 << 20)
+        .initial_stream_window_size(1 << 20)
+        .initial_connection_window_size(4 << 20)
+        .keep_alive_interval(Duration::from_secs(20))
+        .keep_alive_timeout(Duration::from_secs(20));
+    http
+}

@@ -1,0 +1,271 @@
+//! The peer interface: own and mirrored logs, served alike. A mirror serves what it has proven, and no more.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Extension, Path, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::problem::Problem;
+use super::{Caller, Limits};
+use crate::exchange::News;
+use crate::exchange::client::MAX_STATEMENTS;
+use crate::log::tile::{self, FULL};
+use crate::log::{Class, Origin, TileId};
+use crate::statement::{Audience, Digest, NodeId, Unverified};
+use crate::store::statement::{Body, StatementRow};
+use crate::store::{Db, Head, LogRow};
+
+/// Full tiles and bundles never change.
+const IMMUTABLE: &str = "max-age=31536000, immutable";
+const NO_STORE: &str = "no-store";
+const TEXT: &str = "text/plain; charset=utf-8";
+const BYTES: &str = "application/octet-stream";
+/// Bodies shorter than this are not worth packing.
+const WORTH_PACKING: usize = 1024;
+
+/// Whether a body with this audience, of this issuer, may go to this caller: what the node's groups and policies say.
+pub type MayRead = Arc<dyn Fn(&Audience, &NodeId, &NodeId) -> bool + Send + Sync>;
+
+/// What the routes of the peer interface need.
+#[derive(Clone)]
+pub struct PeerInterface {
+    /// The store.
+    pub db: Db,
+    /// This node.
+    pub node: NodeId,
+    /// Who may read what.
+    pub may_read: MayRead,
+    /// Where growth is heard.
+    pub news: News,
+    /// What a peer may ask.
+    pub limits: Limits,
+    /// Turns true when the node stops: requests held open are answered.
+    pub stopping: watch::Receiver<bool>,
+}
+
+/// Lets through who has shown the certificate of an active peer.
+pub async fn peers_only(request: Request, next: Next) -> Result<Response, Problem> {
+    match request.extensions().get::<Caller>() {
+        Some(Caller(Some(_))) => Ok(next.run(request).await),
+        _ => Err(Problem::CertificateNeeded),
+    }
+}
+
+/// `GET /v1/descriptor`: this node's descriptor statements, newest first, a line each.
+pub async fn descriptor(State(api): State<PeerInterface>) -> Result<Response, Problem> {
+    let logs = api.db.logs().await?;
+    let newest = logs.iter().rfind(|log| log.own && log.origin.log == crate::log::origin::LogName::Records);
+    let log = newest.ok_or(Problem::NotHeld)?;
+    let mut text = String::new();
+    for (_, jws) in api.db.descriptors(log.id).await?.iter().rev() {
+        text.push_str(jws);
+        text.push('\n');
+    }
+    Ok(answer(TEXT, "no-cache", text))
+}
+
+/// `GET /v1/logs/<hash>/checkpoint`: the newest checkpoint whose entries are all here. With `If-None-Match` and
+/// `Prefer: wait=<seconds>` the request is held open until there is another.
+pub async fn checkpoint(
+    State(api): State<PeerInterface>,
+    Path(hash): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let known = headers.get(IF_NONE_MATCH);
+    let wait = preferred_wait(&headers).unwrap_or_default().min(api.limits.wait);
+    let deadline = Instant::now() + wait;
+    let mut stopping = api.stopping.clone();
+    let mut news = if known.is_some() && !wait.is_zero() { Some(api.news.listen()) } else { None };
+    loop {
+        let log = api.log(&hash).await?;
+        let head = log.complete.as_ref().ok_or(Problem::NotHeld)?;
+        let etag = etag(head);
+        if known != Some(&etag) {
+            let mut response = answer(TEXT, "no-cache", head.note.clone());
+            response.headers_mut().insert(ETAG, etag);
+            return Ok(response);
+        }
+        let unchanged = (StatusCode::NOT_MODIFIED, [(ETAG, etag)]).into_response();
+        let Some(news) = &mut news else { return Ok(unchanged) };
+        tokio::select! {
+            () = news.heard() => {}
+            () = tokio::time::sleep_until(deadline) => return Ok(unchanged),
+            _ = stopping.wait_for(|stopping| *stopping) => return Ok(unchanged),
+        }
+    }
+}
+
+/// `GET /v1/logs/<hash>/tile/<L>/<N>[.p/<W>]`: the hashes of a tile.
+pub async fn tile(
+    State(api): State<PeerInterface>,
+    Path((hash, path)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    let id: TileId = path.parse()?;
+    let log = api.log(&hash).await?;
+    let width = usize::from(id.width);
+    let (full, _) = tile::tiles_at(log.size, id.level);
+    let hashes = if id.n < full {
+        api.db.tile(log.id, id.level, id.n).await?.ok_or(Problem::NotHeld)?
+    } else if id.n == full {
+        log.edge.level(id.level).to_vec()
+    } else {
+        return Err(Problem::NotHeld);
+    };
+    let hashes = hashes.get(..width).ok_or(Problem::NotHeld)?;
+    Ok(answer(BYTES, lasting(id.width), tile::encode_hashes(hashes)))
+}
+
+/// `GET /v1/logs/<hash>/tile/entries/<N>[.p/<W>]`: the entries of a bundle.
+pub async fn bundle(
+    State(api): State<PeerInterface>,
+    Path((hash, path)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    let (n, width) = tile::parse_bundle_path(&path)?;
+    let log = api.log(&hash).await?;
+    let entries = api.db.entries(log.id, first_of(&log, n, width)?, u64::from(width)).await?;
+    if entries.len() < usize::from(width) {
+        return Err(Problem::NotHeld);
+    }
+    Ok(answer(BYTES, lasting(width), tile::encode_bundle(&entries)))
+}
+
+/// `GET /v1/logs/<hash>/statements/<N>[.p/<W>]`: the bodies of a bundle, a line an entry.
+pub async fn statements(
+    State(api): State<PeerInterface>,
+    Extension(caller): Extension<Caller>,
+    Path((hash, path)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let caller = caller.0.ok_or(Problem::CertificateNeeded)?;
+    let (n, width) = tile::parse_bundle_path(&path)?;
+    let log = api.log(&hash).await?;
+    let rows = api.db.statements(log.id, first_of(&log, n, width)?, u64::from(width)).await?;
+    if rows.len() < usize::from(width) {
+        return Err(Problem::NotHeld);
+    }
+    let packed = accepts_zstd(&headers);
+    let encode = move || {
+        let mut text = String::with_capacity(rows.len() * 1500);
+        for row in &rows {
+            text.push_str(body_for(&caller, &log.origin, row, &api.may_read));
+            text.push('\n');
+        }
+        if text.len() > MAX_STATEMENTS {
+            return Err(Problem::Internal(format!("bundle {n} of {} has {} bytes", log.origin, text.len())));
+        }
+        if !packed || text.len() < WORTH_PACKING {
+            return Ok((text.into_bytes(), false));
+        }
+        // level 1: a link between cities is slower than this, and the cores are wanted elsewhere
+        let bytes = zstd::bulk::compress(text.as_bytes(), 1).map_err(|e| Problem::Internal(e.to_string()))?;
+        Ok((bytes, true))
+    };
+    let (bytes, packed) =
+        tokio::task::spawn_blocking(encode).await.map_err(|error| Problem::Internal(error.to_string()))??;
+    let mut response = answer(TEXT, NO_STORE, bytes);
+    response.headers_mut().insert(VARY, HeaderValue::from_name(ACCEPT_ENCODING));
+    if packed {
+        response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("zstd"));
+    }
+    Ok(response)
+}
+
+impl PeerInterface {
+    async fn log(&self, hash: &str) -> Result<LogRow, Problem> {
+        self.db.log_by_hash(hash).await?.ok_or(Problem::UnknownLog)
+    }
+}
+
+/// The seconds of `Prefer: wait=<seconds>` (RFC 7240), None where the header does not ask to wait.
+pub fn preferred_wait(headers: &HeaderMap) -> Option<Duration> {
+    let prefer = headers.get_all(HeaderName::from_static("prefer")).into_iter().filter_map(|v| v.to_str().ok());
+    let seconds = prefer.flat_map(|v| v.split(',')).find_map(|p| p.trim().strip_prefix("wait=")?.parse().ok());
+    seconds.filter(|seconds| *seconds > 0).map(Duration::from_secs)
+}
+
+/// Size and root: what makes one checkpoint another.
+fn etag(head: &Head) -> HeaderValue {
+    let text = format!("\"{}-{}\"", head.size, Digest(head.root));
+    // digits, a hyphen and base64url
+    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("\"\""))
+}
+
+/// The first index of a bundle that the log has in this width.
+fn first_of(log: &LogRow, n: u64, width: u16) -> Result<u64, Problem> {
+    let first = n.checked_mul(FULL as u64).ok_or(Problem::NotHeld)?;
+    let end = first.checked_add(u64::from(width)).ok_or(Problem::NotHeld)?;
+    if end <= log.size { Ok(first) } else { Err(Problem::NotHeld) }
+}
+
+/// What of a body this caller gets: a mirrored body goes to its issuer, any body to whom its audience and this node's
+/// groups name. Where the audience cannot be read, only the issuer gets it back.
+fn body_for<'a>(caller: &NodeId, origin: &Origin, row: &'a StatementRow, may_read: &MayRead) -> &'a str {
+    let jws = match &row.body {
+        Body::Here(jws) => jws,
+        Body::Withheld => return "withheld",
+        Body::Erased => return "erased",
+    };
+    // an accepted statement's audience agrees with the class of its entry
+    let open = row.entry.class == Class::Open && row.verdict == "accepted";
+    let for_caller = || {
+        let audience = Unverified::parse(jws).map(|unverified| unverified.statement().aud.clone());
+        audience.map_or(row.entry.class == Class::Open, |aud| may_read(&aud, &origin.node, caller))
+    };
+    if open || *caller == origin.node || for_caller() { jws } else { "withheld" }
+}
+
+fn accepts_zstd(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(ACCEPT_ENCODING).into_iter().filter_map(|v| v.to_str().ok());
+    accepted.flat_map(|v| v.split(',')).any(|coding| {
+        let mut parts = coding.split(';').map(str::trim);
+        let named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("zstd"));
+        named && !parts.any(|q| matches!(q, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
+    })
+}
+
+fn lasting(width: u16) -> &'static str {
+    if usize::from(width) == FULL { IMMUTABLE } else { "no-cache" }
+}
+
+fn answer(content: &'static str, cache: &'static str, body: impl IntoResponse) -> Response {
+    let mut response = body.into_response();
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(cache));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_read_from_among_preferences() {
+        let wait = |text: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("prefer", HeaderValue::from_static(text));
+            preferred_wait(&headers)
+        };
+        assert_eq!(wait("wait=30"), Some(Duration::from_secs(30)));
+        assert_eq!(wait("respond-async, wait=5"), Some(Duration::from_secs(5)));
+        assert_eq!(wait("wait=0"), None);
+        assert_eq!(wait("wait=soon"), None);
+        assert_eq!(wait("return=minimal"), None);
+    }
+
+    #[test]
+    fn zstd_is_sent_to_those_alone_who_take_it() {
+        let accepts = |text: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(text));
+            accepts_zstd(&headers)
+        };
+        assert!(accepts("zstd") && accepts("gzip, zstd;q=0.5") && accepts("ZSTD"));
+        assert!(!accepts("gzip") && !accepts("zstd;q=0") && !accepts("*"));
+    }
+}

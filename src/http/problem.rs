@@ -1,0 +1,154 @@
+//! Problems (RFC 9457): what an error looks like on the wire. The one place that maps errors to answers.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderValue, StatusCode};
+use serde_json::json;
+
+use crate::log::tile::NotATile;
+use crate::store::StoreError;
+
+/// Why a request is not answered as asked. Each variant has a `type` of its own, `urn:kaopu:problem:…`, that stays.
+#[derive(Debug, thiserror::Error)]
+pub enum Problem {
+    /// The path or a header cannot be read.
+    #[error("{0}")]
+    Malformed(String),
+    /// Only a peer with a client certificate may ask for this.
+    #[error("a client certificate of a confirmed peer is needed here")]
+    CertificateNeeded,
+    /// There is no such route.
+    #[error("there is nothing at this path")]
+    UnknownPath,
+    /// This node has no log of that hash.
+    #[error("this node has no log of that origin")]
+    UnknownLog,
+    /// The log does not reach that far here, or not yet.
+    #[error("not held here, or not yet")]
+    NotHeld,
+    /// The method does not fit the path.
+    #[error("this path takes another method")]
+    Method,
+    /// The body is longer than this peer may send.
+    #[error("the body is longer than this peer may send")]
+    TooLarge,
+    /// This peer asks more than its limits allow.
+    #[error("more requests than this peer may send; try again after the time in Retry-After")]
+    TooMany(Duration),
+    /// The node has no room for another request.
+    #[error("this node is busy; try again after the time in Retry-After")]
+    Busy(Duration),
+    /// The answer took too long.
+    #[error("the answer took too long; try again after the time in Retry-After")]
+    TimedOut,
+    /// Something failed in here; what, is only in this node's log.
+    #[error("this node failed; its administrator finds the reason under the id in `instance`")]
+    Internal(String),
+}
+
+impl Problem {
+    /// The last part of the `type`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Malformed(_) => "malformed",
+            Self::CertificateNeeded => "certificate-needed",
+            Self::UnknownPath => "unknown-path",
+            Self::UnknownLog => "unknown-log",
+            Self::NotHeld => "not-held",
+            Self::Method => "method",
+            Self::TooLarge => "too-large",
+            Self::TooMany(_) => "too-many-requests",
+            Self::Busy(_) => "busy",
+            Self::TimedOut => "timed-out",
+            Self::Internal(_) => "internal",
+        }
+    }
+
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Malformed(_) => StatusCode::BAD_REQUEST,
+            Self::CertificateNeeded => StatusCode::FORBIDDEN,
+            Self::UnknownPath | Self::UnknownLog | Self::NotHeld => StatusCode::NOT_FOUND,
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Busy(_) | Self::TimedOut => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::TooMany(wait) | Self::Busy(wait) => Some(*wait),
+            Self::TimedOut => Some(Duration::from_secs(1)),
+            _ => None,
+        }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        Self::Internal(error.to_string())
+    }
+}
+
+impl From<NotATile> for Problem {
+    fn from(error: NotATile) -> Self {
+        Self::Malformed(error.to_string())
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut body = json!({
+            "type": format!("urn:kaopu:problem:{}", self.name()),
+            "title": self.to_string(),
+            "status": self.status().as_u16(),
+        });
+        if let Self::Internal(reason) = &self {
+            let id = error_id();
+            tracing::error!(id, reason, "a request failed");
+            body["instance"] = format!("urn:kaopu:error:{id}").into();
+        }
+        let mut response = (self.status(), Json(body)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(wait) = self.retry_after() {
+            // whole seconds, rounded up: never an invitation to come too early
+            headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)));
+        }
+        response
+    }
+}
+
+/// An id to quote, unlike any other of this process and unlikely to meet one of another.
+fn error_id() -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(1);
+    format!("{:x}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_tells_the_client_nothing_but_an_id() {
+        let response = Problem::Internal("disk /var/lib/kaopu is full".to_owned()).into_response();
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let body = futures_util::FutureExt::now_or_never(axum::body::to_bytes(response.into_body(), 4096));
+        let body = String::from_utf8(body.unwrap().unwrap().to_vec()).unwrap();
+        assert!(!body.contains("disk"), "{body}");
+        assert!(body.contains("urn:kaopu:error:"), "{body}");
+    }
+
+    #[test]
+    fn a_wait_is_rounded_up_to_whole_seconds() {
+        let response = Problem::TooMany(Duration::from_millis(1200)).into_response();
+        assert_eq!(response.headers()[RETRY_AFTER], "2");
+    }
+}
