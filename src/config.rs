@@ -1,1 +1,380 @@
-//! TODO
+//! The configuration of a node: `node.toml`. Each key is documented here and in `config/node.toml`; unknown ones are
+//! refused with their place, secrets are not printed.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Deserializer};
+
+use crate::statement::{Audience, NodeId, Reader};
+
+/// The configuration of a node.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where everything is kept.
+    pub store: StoreUrl,
+    /// A folder with further kinds of records.
+    #[serde(default)]
+    pub schemas: Option<PathBuf>,
+    /// Who the node is.
+    pub node: NodeSection,
+    /// Where it listens.
+    pub listen: Listen,
+    /// Where its keys and certificates are.
+    #[serde(default)]
+    pub files: Files,
+    /// Groups that an audience may name: node ids, or the first digits of divisions.
+    #[serde(default)]
+    pub groups: BTreeMap<String, Vec<Member>>,
+    /// What peers may ask.
+    #[serde(default)]
+    pub limits: Limits,
+    /// How peers' logs are pulled.
+    #[serde(default)]
+    pub pull: Pull,
+}
+
+/// Who the node is.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeSection {
+    /// Its id; never changes.
+    pub id: NodeId,
+    /// Its name, for people.
+    pub name: String,
+    /// Where peers reach it: `https://host:port`.
+    pub url: String,
+}
+
+/// Where the node listens.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listen {
+    /// The peer interface.
+    #[serde(default = "default_peer")]
+    pub peer: SocketAddr,
+    /// Console and local API: no TLS, no login.
+    #[serde(default = "default_local")]
+    pub local: SocketAddr,
+}
+
+fn default_peer() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 7443))
+}
+
+fn default_local() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 7080))
+}
+
+/// Where keys and certificates are.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Files {
+    /// The folder of the private keys.
+    pub keys: PathBuf,
+    /// The TLS certificate, with those between it and the authority.
+    pub certificate: PathBuf,
+    /// Its key.
+    pub certificate_key: PathBuf,
+}
+
+impl Default for Files {
+    fn default() -> Self {
+        Self { keys: "keys".into(), certificate: "certs/node.pem".into(), certificate_key: "certs/node.key".into() }
+    }
+}
+
+/// What peers may ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Requests of one peer under way at once; those held open count apart, up to the same number.
+    pub in_flight: usize,
+    /// Requests of one peer a second, on average.
+    pub per_second: u32,
+    /// Requests a second of all who come without a certificate.
+    pub strangers_per_second: u32,
+    /// Bytes of a request's body.
+    pub body_bytes: usize,
+    /// Seconds that an answer may take.
+    pub answer_seconds: u64,
+    /// Seconds that a request for a newer checkpoint is held open, at most.
+    pub wait_seconds: u64,
+    /// Connections at once, of all.
+    pub connections: usize,
+    /// TLS handshakes under way at once, of all.
+    pub handshakes: usize,
+    /// Seconds that a handshake may take.
+    pub handshake_seconds: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            in_flight: 64,
+            per_second: 2000,
+            strangers_per_second: 20,
+            body_bytes: 64 * 1024,
+            answer_seconds: 30,
+            wait_seconds: 30,
+            connections: 1024,
+            handshakes: 64,
+            handshake_seconds: 10,
+        }
+    }
+}
+
+/// How peers' logs are pulled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Pull {
+    /// Whether they are.
+    pub enabled: bool,
+    /// Seconds that a peer is asked to hold a request for a newer checkpoint open.
+    pub wait_seconds: u64,
+    /// Seconds for a connection to stand.
+    pub connect_seconds: u64,
+    /// Seconds for the next bytes of an answer.
+    pub idle_seconds: u64,
+    /// Seconds for a whole answer.
+    pub answer_seconds: u64,
+    /// Milliseconds to wait after the first failure, at most.
+    pub retry_first_ms: u64,
+    /// Seconds to wait after many failures, at most.
+    pub retry_longest_seconds: u64,
+    /// Seconds after which statements that came too early are judged again.
+    pub retry_held_seconds: u64,
+    /// Whether bodies are asked for packed.
+    pub compress: bool,
+}
+
+impl Default for Pull {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            wait_seconds: 30,
+            connect_seconds: 5,
+            idle_seconds: 10,
+            answer_seconds: 60,
+            retry_first_ms: 500,
+            retry_longest_seconds: 60,
+            retry_held_seconds: 60,
+            compress: true,
+        }
+    }
+}
+
+/// The address of the store. It may hold a password, so it does not print.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct StoreUrl(String);
+
+impl StoreUrl {
+    /// From its text.
+    pub fn new(url: &str) -> Self {
+        Self(url.to_owned())
+    }
+
+    /// The address, password and all.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = self.0.split_once(':').map_or("", |(scheme, _)| scheme);
+        write!(f, "{scheme}:…")
+    }
+}
+
+/// One member of a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Member {
+    /// One node.
+    Node(NodeId),
+    /// All nodes whose division begins with these digits.
+    Divisions(String),
+}
+
+impl<'de> Deserialize<'de> for Member {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if (2..=6).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit()) {
+            return Ok(Self::Divisions(text));
+        }
+        text.parse().map(Self::Node).map_err(|_| {
+            serde::de::Error::custom(format!(
+                "{text:?} is no member of a group: a node id, or the first 2 to 6 digits of divisions, is expected"
+            ))
+        })
+    }
+}
+
+/// Why a configuration is not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file can't be read.
+    #[error("cannot read {}: {error}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// It is not what a configuration is; says where.
+    #[error("{}: {error}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What and where.
+        error: Box<toml::de::Error>,
+    },
+    /// A value is out of its bounds.
+    #[error("{key}: {reason}")]
+    Value {
+        /// Which key.
+        key: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+impl Config {
+    /// Reads a configuration; relative paths in it become relative to its folder.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text =
+            std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable { path: path.to_owned(), error })?;
+        let mut config: Self = toml::from_str(&text)
+            .map_err(|error| ConfigError::Malformed { path: path.to_owned(), error: Box::new(error) })?;
+        config.check()?;
+        config.anchor(path.parent().unwrap_or(Path::new("")));
+        Ok(config)
+    }
+
+    /// Whether a node may hold a body of this audience that `issuer` said.
+    pub fn may_read(&self, aud: &Audience, issuer: &NodeId, caller: &NodeId) -> bool {
+        let named = |reader: &Reader| match reader {
+            Reader::Node(node) => node == caller,
+            Reader::Group(group) => self.groups.get(group).is_some_and(|all| all.iter().any(|m| m.is(caller))),
+        };
+        match aud {
+            Audience::Everyone => true,
+            Audience::Named(readers) => caller == issuer || readers.iter().any(named),
+        }
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let refuse =
+            |key: &str, reason: &str| Err(ConfigError::Value { key: key.to_owned(), reason: reason.to_owned() });
+        if !crate::trust::descriptor::is_endpoint(&self.node.url) {
+            return refuse("node.url", "https://host:port is expected");
+        }
+        for group in self.groups.keys() {
+            if !matches!(format!("@{group}").parse(), Ok(Reader::Group(_))) {
+                return refuse(&format!("groups.{group}"), "a name of a-z, 0-9 and - is expected, a letter first");
+            }
+        }
+        let limits = &self.limits;
+        if limits.in_flight == 0 || limits.per_second == 0 || limits.connections == 0 || limits.handshakes == 0 {
+            return refuse("limits", "in_flight, per_second, connections and handshakes are at least 1");
+        }
+        Ok(())
+    }
+
+    fn anchor(&mut self, folder: &Path) {
+        for path in [&mut self.files.keys, &mut self.files.certificate, &mut self.files.certificate_key] {
+            *path = folder.join(&*path);
+        }
+        if let Some(schemas) = &mut self.schemas {
+            *schemas = folder.join(&*schemas);
+        }
+        if let Some(path) = self.store.0.strip_prefix("sqlite:") {
+            let path = folder.join(path.strip_prefix("//").unwrap_or(path));
+            self.store = StoreUrl(format!("sqlite:{}", path.display()));
+        }
+    }
+}
+
+impl Member {
+    fn is(&self, node: &NodeId) -> bool {
+        match self {
+            Self::Node(member) => member == node,
+            Self::Divisions(digits) => node.division().starts_with(digits.as_str()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SAMPLE: &str = include_str!("../config/node.toml");
+
+    fn load(text: &str) -> Result<Config, ConfigError> {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("node.toml"), text).unwrap();
+        Config::load(&folder.path().join("node.toml"))
+    }
+
+    #[test]
+    fn the_sample_says_every_default() {
+        let config = load(SAMPLE).unwrap();
+        assert_eq!(config.limits, Limits::default());
+        assert_eq!(config.pull, Pull::default());
+        assert_eq!((config.listen.peer, config.listen.local), (default_peer(), default_local()));
+        assert!(config.files.keys.is_absolute() && config.files.keys.ends_with("keys"));
+        assert!(config.store.expose().ends_with("/data/kaopu.db"));
+        // each key that there is stands in the sample, if need be as a comment
+        for key in ["schemas", "in_flight", "retry_held_seconds", "certificate_key", "local", "enabled"] {
+            assert!(SAMPLE.contains(&format!("\n{key} = ")) || SAMPLE.contains(&format!("\n# {key} = ")), "{key}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_its_place() {
+        for (section, line) in [("[node]", "colour = \"red\""), ("[limits]", "per_minute = 5"), ("[pull]", "x = 1")] {
+            let error = load(&SAMPLE.replace(section, &format!("{section}\n{line}"))).unwrap_err().to_string();
+            let number = SAMPLE.lines().position(|l| l == section).unwrap() + 2;
+            assert!(error.contains("unknown field") && error.contains(&format!("line {number}")), "{error}");
+        }
+    }
+
+    #[test]
+    fn values_out_of_bounds_are_refused() {
+        for (from, to) in [
+            ("url = \"https://127.0.0.1:7443\"", "url = \"http://127.0.0.1:7443\""),
+            ("delta = [", "Delta = ["),
+            ("\"34\"]", "\"3\"]"),
+            ("in_flight = 64", "in_flight = 0"),
+            ("id = \"340500\"", "id = \"Ma'anshan\""),
+        ] {
+            assert!(SAMPLE.contains(from), "{from}");
+            assert!(load(&SAMPLE.replace(from, to)).is_err(), "{to}");
+        }
+    }
+
+    #[test]
+    fn a_password_does_not_print() {
+        let config = load(&SAMPLE.replace("sqlite:data/kaopu.db", "postgres://kaopu:secret@host/kaopu")).unwrap();
+        assert_eq!(config.store.expose(), "postgres://kaopu:secret@host/kaopu");
+        assert!(!format!("{config:?}").contains("secret"));
+    }
+
+    #[test]
+    fn only_those_named_may_read() {
+        let config = load(SAMPLE).unwrap();
+        let [issuer, caller, far]: [NodeId; 3] = ["340500", "310107.scjg", "440100"].map(|id| id.parse().unwrap());
+        let named = |readers: &[&str]| Audience::Named(readers.iter().map(|r| r.parse().unwrap()).collect());
+        assert!(config.may_read(&Audience::Everyone, &issuer, &far));
+        assert!(config.may_read(&named(&["@delta"]), &issuer, &caller));
+        assert!(!config.may_read(&named(&["@delta"]), &issuer, &far));
+        assert!(config.may_read(&named(&["@delta", "440100"]), &issuer, &far));
+        assert!(config.may_read(&named(&["440100"]), &issuer, &issuer));
+        assert!(!config.may_read(&named(&["310107"]), &issuer, &caller));
+        assert!(!config.may_read(&named(&["@unknown"]), &issuer, &caller));
+    }
+}

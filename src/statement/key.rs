@@ -1,21 +1,14 @@
-//! Keys: parsed once, kept, found by issuer and RFC 7638 thumbprint.
+//! Public keys: parsed once, kept, found by issuer and RFC 7638 thumbprint.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use josekit::jws::{JwsSigner, JwsVerifier};
-use rand::CryptoRng;
 use serde_json::{Value, json};
-use sm2::elliptic_curve::pkcs8::EncodePrivateKey as _;
-use sm2::pkcs8::der::asn1::ObjectIdentifier;
-use sm2::pkcs8::{DecodePrivateKey as _, LineEnding, PrivateKeyInfoRef, SecretDocument};
-use zeroize::Zeroizing;
 
-use super::suite::{self, BadSignature, Point, SM2_ID, Secret, Signer, Verifier};
+use super::suite::{self, BadSignature, JwsVerifier, Point, SM2_ID, Verifier};
 use super::{Digest, NodeId, Suite};
 
 /// A public key of one of the suites, parsed, with its thumbprint. Cheap to clone.
@@ -31,16 +24,10 @@ struct Public {
 
 /// The bytes that a JWK gives.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Coordinates {
+pub(super) enum Coordinates {
     Ed25519([u8; 32]),
     P256([u8; 32], [u8; 32]),
     Sm2P256([u8; 32], [u8; 32]),
-}
-
-/// A private key of one of the suites. Never printed.
-pub struct SigningKey {
-    signer: Signer,
-    public: PublicKey,
 }
 
 /// Why a key is not taken.
@@ -56,13 +43,6 @@ pub enum KeyError {
     #[error("not a private key: {0}")]
     NotAPrivateKey(String),
 }
-
-const PEM_LABEL: &str = "PRIVATE KEY";
-
-const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
-const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
-const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
-const SM2_P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.156.10197.1.301");
 
 impl PublicKey {
     /// From a JWK (OKP Ed25519, EC P-256, EC SM2-P-256); weak keys are refused.
@@ -86,7 +66,7 @@ impl PublicKey {
         Self::new(Coordinates::Ed25519(*bytes))
     }
 
-    fn new(coordinates: Coordinates) -> Result<Self, KeyError> {
+    pub(super) fn new(coordinates: Coordinates) -> Result<Self, KeyError> {
         let not_a_point = || KeyError::NotAJwk("not a point of its curve".to_owned());
         let point = match &coordinates {
             Coordinates::Ed25519(bytes) => {
@@ -190,7 +170,7 @@ impl Coordinates {
         Digest::of(text.as_bytes())
     }
 
-    fn of_uncompressed(suite: Suite, point: &[u8]) -> Option<Self> {
+    pub(super) fn of_uncompressed(suite: Suite, point: &[u8]) -> Option<Self> {
         let (&4, rest) = point.split_first()? else { return None };
         let (x, y) = rest.split_at_checked(32)?;
         let (x, y) = (x.try_into().ok()?, y.try_into().ok()?);
@@ -198,7 +178,7 @@ impl Coordinates {
     }
 }
 
-fn base64url(bytes: &[u8]) -> String {
+pub(super) fn base64url(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
@@ -212,128 +192,6 @@ fn uncompressed(x: &[u8; 32], y: &[u8; 32]) -> [u8; 65] {
     point[1..33].copy_from_slice(x);
     point[33..].copy_from_slice(y);
     point
-}
-
-impl SigningKey {
-    /// A new key of a suite.
-    pub fn generate(suite: Suite, rng: &mut dyn CryptoRng) -> Self {
-        loop {
-            let mut seed = Zeroizing::new([0; 32]);
-            rng.fill_bytes(&mut *seed);
-            // an EC seed is a key unless it is 0 or not below the order, which does not happen twice
-            if let Ok(key) = Self::from_seed(suite, &seed) {
-                return key;
-            }
-        }
-    }
-
-    /// From the 32 bytes that a JWK has as `d`.
-    pub fn from_seed(suite: Suite, seed: &[u8; 32]) -> Result<Self, KeyError> {
-        let refuse = || KeyError::NotAPrivateKey("the number is not below the order of the curve".to_owned());
-        match suite {
-            Suite::EdDsa => {
-                let pair = Ed25519KeyPair::from_seed_unchecked(seed).map_err(|_| refuse())?;
-                Self::from_ed25519(pair)
-            }
-            Suite::Es256 => {
-                // RFC 5915 ECPrivateKey without the public key, which the library then computes
-                let mut der = Zeroizing::new(Vec::with_capacity(51));
-                der.extend_from_slice(&[0x30, 0x31, 0x02, 0x01, 0x01, 0x04, 0x20]);
-                der.extend_from_slice(seed);
-                der.extend_from_slice(&[0xa0, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07]);
-                let pair = EcdsaKeyPair::from_private_key_der(&ECDSA_P256_SHA256_FIXED_SIGNING, &der);
-                Self::from_p256(pair.map_err(|_| refuse())?)
-            }
-            Suite::Sm2 => Self::from_sm2(&sm2::SecretKey::from_slice(seed).map_err(|_| refuse())?),
-        }
-    }
-
-    /// From the text that `to_pem` wrote (PKCS#8 PEM).
-    pub fn from_pem(pem: &str) -> Result<Self, KeyError> {
-        let (label, document) =
-            SecretDocument::from_pem(pem.trim()).map_err(|e| KeyError::NotAPrivateKey(format!("no PEM: {e}")))?;
-        if label != PEM_LABEL {
-            return Err(KeyError::NotAPrivateKey(format!("a PEM of {label:.40?} where {PEM_LABEL:?} is expected")));
-        }
-        let refuse = |e: &dyn fmt::Display| KeyError::NotAPrivateKey(format!("no PKCS#8 of a known suite: {e}"));
-        let info = PrivateKeyInfoRef::try_from(document.as_bytes()).map_err(|e| refuse(&e))?;
-        let curve = info.algorithm.parameters_oid().ok();
-        if info.algorithm.oid == ED25519 {
-            Self::from_ed25519(Ed25519KeyPair::from_pkcs8(document.as_bytes()).map_err(|e| refuse(&e))?)
-        } else if (info.algorithm.oid, curve) == (EC, Some(P256)) {
-            let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, document.as_bytes());
-            Self::from_p256(pair.map_err(|e| refuse(&e))?)
-        } else if (info.algorithm.oid, curve) == (EC, Some(SM2_P256)) {
-            Self::from_sm2(&sm2::SecretKey::from_pkcs8_der(document.as_bytes()).map_err(|e| refuse(&e))?)
-        } else {
-            Err(refuse(&info.algorithm.oid))
-        }
-    }
-
-    fn from_ed25519(pair: Ed25519KeyPair) -> Result<Self, KeyError> {
-        let bytes = pair.public_key().as_ref().try_into().map_err(|_| KeyError::Weak)?;
-        Self::new(Secret::EdDsa(Arc::new(pair)), Coordinates::Ed25519(bytes))
-    }
-
-    fn from_p256(pair: EcdsaKeyPair) -> Result<Self, KeyError> {
-        let point = Coordinates::of_uncompressed(Suite::Es256, pair.public_key().as_ref()).ok_or(KeyError::Weak)?;
-        Self::new(Secret::Es256(Arc::new(pair)), point)
-    }
-
-    fn from_sm2(secret: &sm2::SecretKey) -> Result<Self, KeyError> {
-        let key = sm2::dsa::SigningKey::new(SM2_ID, secret).map_err(|_| KeyError::Weak)?;
-        let encoded = key.verifying_key().to_sec1_bytes();
-        let point = Coordinates::of_uncompressed(Suite::Sm2, &encoded).ok_or(KeyError::Weak)?;
-        Self::new(Secret::Sm2(Arc::new(key)), point)
-    }
-
-    fn new(secret: Secret, coordinates: Coordinates) -> Result<Self, KeyError> {
-        let public = PublicKey::new(coordinates)?;
-        Ok(Self { signer: Signer { kid: Arc::clone(&public.inner.verifier.kid), secret }, public })
-    }
-
-    /// PKCS#8 PEM, for a file of mode 0600; wiped when dropped.
-    ///
-    /// # Panics
-    /// When the library finds no memory to write it.
-    pub fn to_pem(&self) -> Zeroizing<String> {
-        #[expect(clippy::expect_used, reason = "a parsed key has an encoding; only memory can be missing")]
-        self.encode().expect("a key that was parsed can be written")
-    }
-
-    fn encode(&self) -> Option<Zeroizing<String>> {
-        let pem = |der: &[u8]| SecretDocument::try_from(der).ok()?.to_pem(PEM_LABEL, LineEnding::LF).ok();
-        match &self.signer.secret {
-            Secret::EdDsa(pair) => pem(pair.to_pkcs8v1().ok()?.as_ref()),
-            Secret::Es256(pair) => pem(pair.to_pkcs8v1().ok()?.as_ref()),
-            Secret::Sm2(key) => sm2::SecretKey::from(*key.as_nonzero_scalar()).to_pkcs8_pem(LineEnding::LF).ok(),
-        }
-    }
-
-    /// Its public half.
-    pub fn public(&self) -> &PublicKey {
-        &self.public
-    }
-
-    /// As a signer for josekit.
-    pub fn signer(&self) -> &dyn JwsSigner {
-        &self.signer
-    }
-
-    /// The raw signature over a message: 64 bytes in each suite.
-    ///
-    /// # Panics
-    /// When the library under the suite finds no memory or no randomness; nothing can be signed then.
-    pub fn sign(&self, message: &[u8]) -> Vec<u8> {
-        #[expect(clippy::expect_used, reason = "without memory or randomness the program cannot go on")]
-        suite::sign(&self.signer, message).expect("the library under the suite can sign")
-    }
-}
-
-impl fmt::Debug for SigningKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SigningKey({} {})", self.public.suite().alg(), self.public.kid())
-    }
 }
 
 /// The keys under which one issuer's statements are valid at some place of its log: `sign` keys for all kinds but
@@ -361,6 +219,7 @@ mod tests {
     use rand::rngs::StdRng;
 
     use super::*;
+    use crate::statement::SigningKey;
 
     #[test]
     fn a_kid_is_the_thumbprint_of_rfc_8037() {
@@ -369,37 +228,6 @@ mod tests {
             "kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", "use": "sig",
         }));
         assert_eq!(key.unwrap().kid(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
-    }
-
-    #[test]
-    fn a_key_comes_back_from_pem_and_from_jwk() {
-        let mut rng = StdRng::seed_from_u64(1);
-        for suite in Suite::ALL {
-            let key = SigningKey::generate(suite, &mut rng);
-            let again = SigningKey::from_pem(&key.to_pem()).unwrap();
-            assert_eq!(again.public(), key.public());
-            assert_eq!(again.to_pem(), key.to_pem());
-            let public = PublicKey::from_jwk(&key.public().jwk()).unwrap();
-            assert_eq!((public.kid(), public.suite()), (key.public().kid(), suite));
-            let signature = again.sign(b"message");
-            assert_eq!(signature.len(), suite::SIGNATURE_BYTES);
-            assert!(public.verify(b"message", &signature));
-            assert!(!public.verify(b"messagf", &signature));
-            assert!(!public.verify(b"message", &signature[..63]));
-            assert!(!public.verify(b"message", &[0; 64]));
-        }
-    }
-
-    #[test]
-    fn a_key_prints_nothing_secret() {
-        let mut rng = StdRng::seed_from_u64(2);
-        for suite in Suite::ALL {
-            let key = SigningKey::generate(suite, &mut rng);
-            let printed = format!("{key:?} {:?} {:?}", key.public(), key.signer);
-            let expected =
-                format!("SigningKey({0} {1}) PublicKey({0} {1}) Signer({0} {1})", suite.alg(), key.public().kid());
-            assert_eq!(printed, expected);
-        }
     }
 
     #[test]
@@ -420,13 +248,6 @@ mod tests {
             (json!({"kty": "oct", "k": x}), "a shared secret"),
         ] {
             assert!(matches!(PublicKey::from_jwk(&jwk), Err(KeyError::NotAJwk(_))), "{why}");
-        }
-        for pem in [
-            "",
-            "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----",
-            "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n",
-        ] {
-            assert!(matches!(SigningKey::from_pem(pem), Err(KeyError::NotAPrivateKey(_))), "{pem}");
         }
     }
 

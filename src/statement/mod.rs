@@ -7,14 +7,18 @@ pub mod key;
 pub mod kind;
 pub mod node_id;
 pub mod payload;
+pub mod refused;
+pub mod signing_key;
 #[expect(clippy::module_inception, reason = "the concept is called statement")]
 pub mod statement;
 pub mod suite;
 
 pub use digest::Digest;
-pub use envelope::{Refused, Unverified, Verified};
-pub use key::{KeyRing, PublicKey, SigningKey};
+pub use envelope::{Unverified, Verified};
+pub use key::{KeyRing, PublicKey};
 pub use kind::{Kind, Kinds};
 pub use node_id::NodeId;
+pub use refused::Refused;
+pub use signing_key::SigningKey;
 pub use statement::{Audience, Reader, Salt, Statement, Subject, Typ};
 pub use suite::Suite;

@@ -217,6 +217,17 @@ impl Descriptor {
     }
 }
 
+/// `https://host` with a port or without, and nothing behind.
+pub fn is_endpoint(url: &str) -> bool {
+    url.parse::<http::Uri>().is_ok_and(|uri| {
+        uri.scheme_str() == Some("https")
+            && uri.host().is_some_and(|host| !host.is_empty())
+            && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'))
+            && matches!(uri.path_and_query().map(http::uri::PathAndQuery::as_str), None | Some("/"))
+            && !url.ends_with('/')
+    })
+}
+
 /// RFC 7638 thumbprint of a key, as a digest.
 pub fn thumbprint(key: &PublicKey) -> Digest {
     // a kid is that thumbprint in text, so it always parses

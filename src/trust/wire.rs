@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-use super::descriptor::{Descriptor, DescriptorError, KeyEntry, KeyState, LogEntry, Purpose, TlsTrust};
+use super::descriptor::{Descriptor, DescriptorError, KeyEntry, KeyState, LogEntry, Purpose, TlsTrust, is_endpoint};
 use crate::log::Origin;
 use crate::statement::{Digest, NodeId, PublicKey, Statement, Suite};
 
@@ -150,17 +150,6 @@ pub(super) fn decode(statement: &Statement) -> Result<Descriptor, DescriptorErro
         valid_until: body.valid_until,
         predecessor: body.predecessor,
         successor: body.successor,
-    })
-}
-
-/// `https://host` with a port or without, and nothing behind.
-pub(super) fn is_endpoint(url: &str) -> bool {
-    url.parse::<http::Uri>().is_ok_and(|uri| {
-        uri.scheme_str() == Some("https")
-            && uri.host().is_some_and(|host| !host.is_empty())
-            && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'))
-            && matches!(uri.path_and_query().map(http::uri::PathAndQuery::as_str), None | Some("/"))
-            && !url.ends_with('/')
     })
 }
 

@@ -7,6 +7,7 @@ use rand::rngs::StdRng;
 use serde_json::json;
 
 use super::*;
+use crate::statement::json::NotIJson;
 use crate::statement::{Audience, Salt, Subject};
 
 pub(super) fn key(suite: Suite) -> SigningKey {
