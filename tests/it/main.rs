@@ -5,4 +5,5 @@ mod append;
 mod database;
 mod growth;
 mod second_opinions;
+mod statement_vectors;
 mod store;
