@@ -4,13 +4,16 @@
 //! Names and addresses in a server's certificate are not looked at: a node is known by its id wherever it answers.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{Resumption, verify_server_cert_signed_by_trust_anchor};
+use rustls::client::{ResolvesClientCert, Resumption, verify_server_cert_signed_by_trust_anchor};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls13_signature};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::server::{NoServerSessionStorage, ParsedCertificate, WebPkiClientVerifier};
+use rustls::server::{
+    ClientHello, NoServerSessionStorage, ParsedCertificate, ResolvesServerCert, WebPkiClientVerifier,
+};
+use rustls::sign::CertifiedKey;
 use rustls::time_provider::TimeProvider;
 use rustls::version::TLS13;
 use rustls::{
@@ -32,17 +35,18 @@ pub const URI_PREFIX: &str = "kaopu:node:";
 /// Both versions for balancers and simple tools; a node asks for HTTP/2.
 const ALPN: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
-/// A node's own certificate and its key.
+/// A node's own certificate and its key, which may be exchanged while connections are made.
 pub struct Identity {
     /// Whose.
     pub node: NodeId,
-    /// The certificate, and those between it and the authority.
-    pub chain: Vec<CertificateDer<'static>>,
-    /// The certificate's key.
-    pub key: PrivateKeyDer<'static>,
     /// By which certificates are valid or not.
     pub clock: Clock,
+    shown: Arc<Shown>,
 }
+
+/// What the other side of a connection is shown.
+#[derive(Debug)]
+struct Shown(RwLock<Arc<CertifiedKey>>);
 
 /// Why a certificate or a connection is not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -82,8 +86,7 @@ pub fn server_config(identity: &Identity, registry: Registry) -> Result<Arc<Serv
         .with_protocol_versions(&[&TLS13])
         .map_err(|error| own(&error))?
         .with_client_cert_verifier(verifier)
-        .with_single_cert(identity.chain.clone(), identity.key.clone_key())
-        .map_err(|error| own(&error))?;
+        .with_cert_resolver(identity.shown.clone());
     config.alpn_protocols = ALPN.iter().map(|name| name.to_vec()).collect();
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
@@ -101,8 +104,7 @@ pub fn client_config(identity: &Identity, peer: &Peer) -> Result<ClientConfig, T
         .map_err(|error| own(&error))?
         .dangerous()
         .with_custom_certificate_verifier(verifier)
-        .with_client_auth_cert(identity.chain.clone(), identity.key.clone_key())
-        .map_err(|error| own(&error))?;
+        .with_client_cert_resolver(identity.shown.clone());
     config.resumption = Resumption::disabled();
     config.enable_early_data = false;
     Ok(config)
@@ -127,6 +129,31 @@ pub fn node_of(certificate: &CertificateDer<'_>) -> Result<NodeId, TlsError> {
 }
 
 impl Identity {
+    /// A certificate, with those between it and the authority behind it, that names the node, and its key.
+    pub fn new(
+        node: NodeId,
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+        clock: Clock,
+    ) -> Result<Self, TlsError> {
+        let certified = certified(&node, chain, key)?;
+        Ok(Self { node, clock, shown: Arc::new(Shown(RwLock::new(certified))) })
+    }
+
+    /// Shows another certificate from the next handshake on, if it serves.
+    pub fn exchange(&self, chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<(), TlsError> {
+        let certified = certified(&self.node, chain, key)?;
+        *self.shown.0.write().unwrap_or_else(PoisonError::into_inner) = certified;
+        Ok(())
+    }
+
+    /// When the certificate that is shown ends, in seconds since 1970.
+    pub fn valid_until(&self) -> Option<i64> {
+        let shown = self.shown.now();
+        let (_, certificate) = X509Certificate::from_der(shown.cert.first()?).ok()?;
+        Some(certificate.validity().not_after.timestamp())
+    }
+
     fn time(&self) -> Arc<dyn TimeProvider> {
         Arc::new(Now(self.clock.clone()))
     }
@@ -143,6 +170,41 @@ pub fn is_tls_error(error: &(dyn std::error::Error + 'static)) -> bool {
     // an io::Error hands on its inner error's source, not the inner error itself
     let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
     error.is::<Error>() || inner.is_some_and(|inner| inner.is::<Error>())
+}
+
+fn certified(
+    node: &NodeId,
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<Arc<CertifiedKey>, TlsError> {
+    let first = chain.first().ok_or_else(|| TlsError::NotACertificate("none is there".to_owned()))?;
+    let named = node_of(first)?;
+    if named != *node {
+        return Err(TlsError::Own(format!("it names {named}, not {node}")));
+    }
+    CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider()).map(Arc::new).map_err(|error| own(&error))
+}
+
+impl Shown {
+    fn now(&self) -> Arc<CertifiedKey> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl ResolvesServerCert for Shown {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.now())
+    }
+}
+
+impl ResolvesClientCert for Shown {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        Some(self.now())
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
 }
 
 fn own(error: &Error) -> TlsError {
