@@ -23,6 +23,10 @@ const MAX_SIZE: u64 = 1 << 40;
 pub fn open(note: &str, origin: &Origin, keys: &[VerifierKey]) -> Result<Target, Fault> {
     let malformed = |why: String| Fault::Format { what: "the checkpoint", why };
     let checkpoint = Checkpoint::open(note, origin, keys).map_err(|error| match error {
+        // no key of this log would sign for another: that is a mix-up, not a forged checkpoint
+        CheckpointError::Note(NoteError::Unsigned) if note.lines().next() != Some(&origin.to_string()) => {
+            malformed("it is of another log".to_owned())
+        }
         CheckpointError::Note(NoteError::Unsigned) => Fault::Key { note: note.to_owned() },
         CheckpointError::Note(error @ NoteError::BadSignature(_)) => {
             Fault::Signature { why: error.to_string(), note: note.to_owned() }

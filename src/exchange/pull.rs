@@ -15,6 +15,7 @@ use super::feed::Feed;
 use super::source::Backoff;
 use super::{Fault, News};
 use crate::clock::Clock;
+use crate::config;
 use crate::log::Origin;
 use crate::log::origin::LogName;
 use crate::statement::{Kinds, NodeId};
@@ -40,15 +41,29 @@ pub struct PullSettings {
     pub retry_held: Duration,
 }
 
+impl From<&config::Pull> for PullSettings {
+    fn from(pull: &config::Pull) -> Self {
+        let seconds = Duration::from_secs;
+        Self {
+            wait: seconds(pull.wait_seconds),
+            patience: Patience {
+                connect: seconds(pull.connect_seconds),
+                idle: seconds(pull.idle_seconds),
+                whole: seconds(pull.answer_seconds),
+            },
+            backoff: Backoff {
+                first: Duration::from_millis(pull.retry_first_ms),
+                longest: seconds(pull.retry_longest_seconds),
+            },
+            compress: pull.compress,
+            retry_held: seconds(pull.retry_held_seconds),
+        }
+    }
+}
+
 impl Default for PullSettings {
     fn default() -> Self {
-        Self {
-            wait: Duration::from_secs(30),
-            patience: Patience::default(),
-            backoff: Backoff::default(),
-            compress: true,
-            retry_held: Duration::from_secs(60),
-        }
+        (&config::Pull::default()).into()
     }
 }
 

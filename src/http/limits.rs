@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::Caller;
 use super::problem::Problem;
+use crate::config;
 use crate::statement::NodeId;
 
 /// The limits of the peer interface.
@@ -42,16 +43,23 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
+        (&config::Limits::default()).into()
+    }
+}
+
+impl From<&config::Limits> for Limits {
+    fn from(limits: &config::Limits) -> Self {
+        let seconds = Duration::from_secs;
         Self {
-            in_flight: 64,
-            per_second: 2000,
-            strangers_per_second: 20,
-            body_bytes: 64 * 1024,
-            time: Duration::from_secs(30),
-            wait: Duration::from_secs(30),
-            connections: 1024,
-            handshakes: 64,
-            handshake_time: Duration::from_secs(10),
+            in_flight: limits.in_flight,
+            per_second: limits.per_second,
+            strangers_per_second: limits.strangers_per_second,
+            body_bytes: limits.body_bytes,
+            time: seconds(limits.answer_seconds),
+            wait: seconds(limits.wait_seconds),
+            connections: limits.connections,
+            handshakes: limits.handshakes,
+            handshake_time: seconds(limits.handshake_seconds),
         }
     }
 }
