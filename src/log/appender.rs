@@ -9,6 +9,7 @@
 
 mod draft;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -107,7 +108,7 @@ impl Appender {
             log_key,
             judged_by: JudgedBy { kinds, clock },
             receiver,
-            late: None,
+            late: VecDeque::new(),
             size,
             end: ended,
             tip,
@@ -156,8 +157,8 @@ struct Task {
     log_key: Arc<SigningKey>,
     judged_by: JudgedBy,
     receiver: mpsc::Receiver<Job>,
-    /// Came when the draft had no room left for it.
-    late: Option<Job>,
+    /// Came when the draft had no room left for them.
+    late: VecDeque<Job>,
     size: watch::Sender<u64>,
     /// Turns true when the appender is to end.
     end: watch::Receiver<bool>,
@@ -193,7 +194,7 @@ impl Task {
 
     /// The next job: waits for one if `patient`, until the appender is told to end; else takes what is there.
     async fn next_job(&mut self, patient: bool) -> Option<Job> {
-        if let Some(job) = self.late.take() {
+        if let Some(job) = self.late.pop_front() {
             return Some(job);
         }
         if !patient {
@@ -211,7 +212,7 @@ impl Task {
     /// Judges a job onto a draft; one that no longer fits is late.
     async fn take(&mut self, draft: Draft, job: Job) -> Draft {
         if !draft.fits(&job) {
-            self.late = Some(job);
+            self.late.push_front(job);
             return draft.close();
         }
         self.judge(draft, job).await
@@ -233,6 +234,9 @@ impl Task {
 
     /// Commits a draft while the next one gathers, and gives back that one.
     async fn commit(&mut self, draft: Draft) -> Result<Draft, AppendError> {
+        if draft.is_rejected() {
+            return self.confirm(draft).await;
+        }
         let sealed = Arc::new(draft.seal(&self.log_key)?);
         let mut next = Draft::on(sealed.tip().clone(), self.judged_by.clone());
         let commit = {
@@ -267,6 +271,16 @@ impl Task {
         }
     }
 
+    /// Nothing of a draft may stand where it was judged: if the log still ends there, that is the answer.
+    async fn confirm(&mut self, draft: Draft) -> Result<Draft, AppendError> {
+        self.reload().await?;
+        if self.tip.size() == draft.base_size() {
+            draft.answer_rejected();
+            return Ok(self.draft());
+        }
+        Ok(self.judge_again(draft.into_jobs()))
+    }
+
     /// After a commit that was none: answers those that can't go in, and drafts the others anew on what stands there now.
     async fn again(&mut self, sealed: Sealed, error: store::AppendError, next: Draft) -> Result<Draft, AppendError> {
         let jobs = match error {
@@ -279,11 +293,15 @@ impl Task {
             }
         };
         self.reload().await?;
-        let mut draft = self.draft();
-        for job in jobs.into_iter().chain(next.into_jobs()) {
-            draft = self.judge(draft, job).await;
+        Ok(self.judge_again(jobs.into_iter().chain(next.into_jobs()).collect()))
+    }
+
+    /// Jobs go on in their order, before those that wait.
+    fn judge_again(&mut self, jobs: Vec<Job>) -> Draft {
+        for job in jobs.into_iter().rev() {
+            self.late.push_front(job);
         }
-        Ok(draft)
+        self.draft()
     }
 
     /// Reads the log again. One that shows less than this process has seen, or another root, has lost history: nothing
@@ -311,8 +329,8 @@ impl Task {
     }
 }
 
-async fn next_of(late: &mut Option<Job>, receiver: &mut mpsc::Receiver<Job>) -> Option<Job> {
-    match late.take() {
+async fn next_of(late: &mut VecDeque<Job>, receiver: &mut mpsc::Receiver<Job>) -> Option<Job> {
+    match late.pop_front() {
         Some(job) => Some(job),
         None => receiver.recv().await,
     }

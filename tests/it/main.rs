@@ -2,8 +2,11 @@
 
 mod architecture;
 mod append;
+mod appender;
 mod database;
 mod growth;
+mod own_log;
 mod second_opinions;
 mod statement_vectors;
 mod store;
+mod whole;

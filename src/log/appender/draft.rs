@@ -45,6 +45,8 @@ pub(super) struct Draft {
     entries: Vec<NewEntry>,
     uploads: Vec<UploadStep>,
     jobs: Vec<Placed>,
+    /// What may not stand here, and why. It is told so only once this end of the log has proven to be the newest.
+    rejected: Vec<(Job, AppendError)>,
     full: bool,
 }
 
@@ -63,6 +65,7 @@ pub(super) struct Sealed {
     uploads: Vec<UploadStep>,
     head: Head,
     jobs: Vec<Placed>,
+    rejected: Vec<(Job, AppendError)>,
     now_ms: i64,
     tip: Tip,
 }
@@ -111,21 +114,27 @@ impl Draft {
             entries: Vec::new(),
             uploads: Vec::new(),
             jobs: Vec::new(),
+            rejected: Vec::new(),
             full: false,
         }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.jobs.is_empty()
+        self.jobs.is_empty() && self.rejected.is_empty()
     }
 
     pub(super) fn has_room(&self) -> bool {
-        !self.full && self.entries.len() < MAX_BATCH
+        !self.full && self.entries.len() < MAX_BATCH && self.jobs.len() + self.rejected.len() < MAX_BATCH
+    }
+
+    /// Whether there is something to commit.
+    pub(super) fn is_rejected(&self) -> bool {
+        self.jobs.is_empty()
     }
 
     /// Whether a job fits behind the others; the first one always does.
     pub(super) fn fits(&self, job: &Job) -> bool {
-        self.is_empty() || self.entries.len() + job.submission.statements.len() <= MAX_BATCH
+        self.entries.is_empty() || self.entries.len() + job.submission.statements.len() <= MAX_BATCH
     }
 
     /// Nothing more goes in.
@@ -148,7 +157,7 @@ impl Draft {
                 let (entries, uploads) = (first..self.entries.len(), step..self.uploads.len());
                 self.jobs.push(Placed { job, entries, uploads });
             }
-            Err(error) => job.answer(Err(error)),
+            Err(error) => self.rejected.push((job, error)),
         }
     }
 
@@ -214,13 +223,31 @@ impl Draft {
             uploads: self.uploads,
             head,
             jobs: self.jobs,
+            rejected: self.rejected,
             now_ms,
             tip: Tip { row, keys: self.keys },
         })
     }
 
     pub(super) fn into_jobs(self) -> Vec<Job> {
-        self.jobs.into_iter().map(|placed| placed.job).collect()
+        let rejected = self.rejected.into_iter().map(|(job, _)| job);
+        self.jobs.into_iter().map(|placed| placed.job).chain(rejected).collect()
+    }
+
+    /// This end of the log is the newest: those that may not stand there hear so.
+    pub(super) fn answer_rejected(self) {
+        answer(self.rejected);
+    }
+
+    /// The size of the log that it goes on.
+    pub(super) fn base_size(&self) -> u64 {
+        self.base.size
+    }
+}
+
+fn answer(rejected: Vec<(Job, AppendError)>) {
+    for (job, error) in rejected {
+        job.answer(Err(error));
     }
 }
 
@@ -279,45 +306,48 @@ impl Sealed {
         for placed in self.jobs {
             placed.job.answer(Ok(Appended { first: first + placed.entries.start as u64, size }));
         }
+        answer(self.rejected);
     }
 
     /// Nothing of it was done, and trying again is the callers' business.
     pub(super) fn fail(self, error: &StoreError) {
-        for placed in self.jobs {
-            placed.job.answer(Err(error.clone().into()));
+        let rejected = self.rejected.into_iter().map(|(job, _)| job);
+        for job in self.jobs.into_iter().map(|placed| placed.job).chain(rejected) {
+            job.answer(Err(error.clone().into()));
         }
     }
 
     /// Another process was first: all go on.
     pub(super) fn into_jobs(self) -> Vec<Job> {
-        self.jobs.into_iter().map(|placed| placed.job).collect()
+        self.return_but(|_| None)
     }
 
     /// Sends those back whose entries (positions in the draft) are superseded; the others go on.
     pub(super) fn superseded(self, positions: &[usize]) -> Vec<Job> {
-        let mut others = Vec::new();
-        for placed in self.jobs {
-            let own: Vec<usize> = positions
-                .iter()
-                .filter(|position| placed.entries.contains(position))
-                .map(|position| position - placed.entries.start)
-                .collect();
-            if own.is_empty() {
-                others.push(placed.job);
-            } else {
-                placed.job.answer(Err(AppendError::Superseded(own)));
-            }
-        }
-        others
+        self.return_but(|placed| {
+            let own = positions.iter().filter(|position| placed.entries.contains(position));
+            let own: Vec<usize> = own.map(|position| position - placed.entries.start).collect();
+            (!own.is_empty()).then_some(AppendError::Superseded(own))
+        })
     }
 
     /// Sends those back whose upload steps (positions in the draft) were taken by another; the others go on.
     pub(super) fn overtaken(self, positions: &[usize]) -> Vec<Job> {
-        let (overtaken, others): (Vec<_>, Vec<_>) =
-            self.jobs.into_iter().partition(|placed| positions.iter().any(|step| placed.uploads.contains(step)));
-        for placed in overtaken {
-            placed.job.answer(Err(AppendError::Overtaken));
+        self.return_but(|placed| {
+            positions.iter().any(|step| placed.uploads.contains(step)).then_some(AppendError::Overtaken)
+        })
+    }
+
+    /// All jobs but those that have an answer now; the rejected ones too, since what they were rejected on is no more.
+    fn return_but(self, answer: impl Fn(&Placed) -> Option<AppendError>) -> Vec<Job> {
+        let mut others = Vec::new();
+        for placed in self.jobs {
+            match answer(&placed) {
+                Some(error) => placed.job.answer(Err(error)),
+                None => others.push(placed.job),
+            }
         }
-        others.into_iter().map(|placed| placed.job).collect()
+        others.extend(self.rejected.into_iter().map(|(job, _)| job));
+        others
     }
 }
