@@ -1,1 +1,96 @@
-//! TODO
+//! Amounts of money: decimals as text, never floats.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+/// A decimal that is not negative, without needless zeros. Compared exactly.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Amount {
+    whole: String,
+    fraction: String,
+}
+
+/// Why a text is no amount.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotAnAmount {
+    /// Not digits, and perhaps a point and digits.
+    #[error("not a number")]
+    Form,
+    /// More digits before or behind the point than the column holds.
+    #[error("more digits than the column holds")]
+    Digits,
+}
+
+impl Amount {
+    /// Reads a decimal of at most `digits` digits, `fraction` of them behind the point: `decimal(18,6)` is `(18, 6)`.
+    pub fn parse(text: &str, digits: u32, fraction: u32) -> Result<Self, NotAnAmount> {
+        let (whole, behind) = text.split_once('.').unwrap_or((text, "0"));
+        let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        if !all_digits(whole) || !all_digits(behind) {
+            return Err(NotAnAmount::Form);
+        }
+        let (whole, behind) = (whole.trim_start_matches('0'), behind.trim_end_matches('0'));
+        if whole.len() > digits.saturating_sub(fraction) as usize || behind.len() > fraction as usize {
+            return Err(NotAnAmount::Digits);
+        }
+        Ok(Self { whole: whole.to_owned(), fraction: behind.to_owned() })
+    }
+}
+
+impl Ord for Amount {
+    fn cmp(&self, other: &Self) -> Ordering {
+        // without leading zeros the longer whole is the larger; fractions compare from the point on
+        (self.whole.len(), &self.whole, &self.fraction).cmp(&(other.whole.len(), &other.whole, &other.fraction))
+    }
+}
+
+impl PartialOrd for Amount {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.whole.is_empty() { "0" } else { &self.whole })?;
+        if self.fraction.is_empty() { Ok(()) } else { write!(f, ".{}", self.fraction) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn amount(text: &str) -> Result<String, NotAnAmount> {
+        Amount::parse(text, 18, 6).map(|a| a.to_string())
+    }
+
+    #[test]
+    fn an_amount_is_written_in_one_way() {
+        for (text, expected) in [
+            ("0", "0"),
+            ("000.50", "0.5"),
+            ("120.000000", "120"),
+            ("3.25", "3.25"),
+            ("999999999999.999999", "999999999999.999999"),
+        ] {
+            assert_eq!(amount(text).as_deref(), Ok(expected), "{text}");
+        }
+        for text in ["", ".", ".5", "5.", "-1", "+1", "1,000", "1e3", "叁万元整", "1.2.3", "１"] {
+            assert_eq!(amount(text), Err(NotAnAmount::Form), "{text}");
+        }
+        assert_eq!(amount("1000000000000"), Err(NotAnAmount::Digits));
+        assert_eq!(amount("0.1234567"), Err(NotAnAmount::Digits));
+    }
+
+    proptest! {
+        #[test]
+        fn amounts_compare_as_numbers(a in 0_u64..2_000_000_000, b in 0_u64..2_000_000_000) {
+            let text = |n: u64| format!("{}.{:06}", n / 1_000_000, n % 1_000_000);
+            let [x, y] = [a, b].map(|n| Amount::parse(&text(n), 18, 6).unwrap());
+            prop_assert_eq!(x.cmp(&y), a.cmp(&b));
+        }
+    }
+}

@@ -1,6 +1,51 @@
 //! Names as they are looked up: brackets and width folded.
 
-/// The name as it is compared: full width to half width, brackets to one form, lower case, no white space.
-pub fn fold(_name: &str) -> String {
-    todo!()
+/// The name as it is compared: half width, round brackets for every kind of bracket, lower case, no white space.
+pub fn fold(name: &str) -> String {
+    name.chars()
+        .map(half_width)
+        .filter(|c| !c.is_whitespace())
+        .flat_map(char::to_lowercase)
+        .map(round_bracket)
+        .collect()
+}
+
+fn half_width(c: char) -> char {
+    match c {
+        '\u{FF01}'..='\u{FF5E}' => char::from_u32(c as u32 - 0xFEE0).unwrap_or(c),
+        _ => c,
+    }
+}
+
+fn round_bracket(c: char) -> char {
+    match c {
+        '[' | '【' | '〔' | '〈' | '《' | '「' => '(',
+        ']' | '】' | '〕' | '〉' | '》' | '」' => ')',
+        _ => c,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn names_that_differ_in_width_and_brackets_alone_are_found_together() {
+        let plain = fold("示例(上海)ABC有限公司");
+        for name in ["示例（上海）ABC有限公司", "示例【上海】ａｂｃ有限公司", " 示例 (上海) abc 有限公司\u{3000}"]
+        {
+            assert_eq!(fold(name), plain, "{name}");
+        }
+        assert_ne!(fold("示例上海ABC有限公司"), plain);
+    }
+
+    proptest! {
+        #[test]
+        fn folding_twice_is_folding_once(name in ".{0,60}") {
+            let once = fold(&name);
+            prop_assert_eq!(fold(&once), once);
+        }
+    }
 }
