@@ -9,11 +9,15 @@ use serde_json::Value;
 
 use super::json;
 pub use super::refused::Refused;
-use super::suite::{self, BATCH, BadSignature, SIGNATURE_BYTES};
+use super::suite::batch::{self, BATCH, Signed};
+use super::suite::{BadSignature, SIGNATURE_BYTES};
 use super::{Digest, KeyRing, NodeId, PublicKey, SigningKey, Statement, Suite, Typ, payload};
 
 /// The largest statement, in bytes of its compact JWS.
 pub const MAX_BYTES: usize = 64 * 1024;
+
+/// A batch that fails is halved down to this many.
+const WORTH_HALVING: usize = 32;
 
 /// A statement that was read but whose signature nobody has checked.
 pub struct Unverified {
@@ -134,6 +138,11 @@ impl Unverified {
         Ok(self.into_verified())
     }
 
+    /// What a batch needs of it; None where it must be verified alone.
+    fn batchable<'a>(&'a self, key: &'a PublicKey) -> Option<Signed<'a>> {
+        Some((self.message(), self.signature.as_ref()?, key.ed25519()?))
+    }
+
     fn message(&self) -> &[u8] {
         &self.inner.jws.as_bytes()[..self.signed]
     }
@@ -171,39 +180,41 @@ impl Header {
     }
 }
 
-/// Verifies many at once, each under its key ring: Ed25519 in batches of 256, and one by one where a batch fails, so that
-/// the culprit is named. Results stand in the order of the input.
+/// Verifies many at once, each under its key ring: Ed25519 in batches, which are halved where one fails, and one by one in
+/// the end, so that the culprit is named. Results stand in the order of the input.
 pub fn verify_all(statements: Vec<(Unverified, &KeyRing)>) -> Vec<Result<Verified, Refused>> {
-    let mut results: Vec<Option<Result<Verified, Refused>>> = Vec::new();
-    results.resize_with(statements.len(), || None);
-    let mut waiting = Vec::with_capacity(BATCH.min(statements.len()));
-    for (place, (statement, keys)) in statements.into_iter().enumerate() {
-        match statement.key(keys) {
-            Err(refused) => results[place] = Some(Err(refused)),
-            Ok(key) if key.ed25519().is_some() && statement.signature.is_some() => {
-                waiting.push((place, statement, key));
-                if waiting.len() == BATCH {
-                    verify_batch(&mut waiting, &mut results);
-                }
-            }
-            Ok(key) => results[place] = Some(statement.verify_under(key)),
+    let keys: Vec<Result<&PublicKey, Refused>> = statements.iter().map(|(s, keys)| s.key(keys)).collect();
+    let mut places = Vec::with_capacity(statements.len());
+    let mut signed = Vec::with_capacity(statements.len());
+    for (place, ((statement, _), key)) in statements.iter().zip(&keys).enumerate() {
+        if let Some(one) = key.as_ref().ok().and_then(|key| statement.batchable(key)) {
+            places.push(place);
+            signed.push(one);
         }
     }
-    verify_batch(&mut waiting, &mut results);
-    results.into_iter().map(|result| result.unwrap_or(Err(Refused::Signature))).collect()
+    let mut good = vec![false; statements.len()];
+    for (places, batch) in places.chunks(BATCH).zip(signed.chunks(BATCH)) {
+        mark_good(places, batch, &mut good);
+    }
+    let mut results = Vec::with_capacity(statements.len());
+    for (((statement, _), key), good) in statements.into_iter().zip(keys).zip(good) {
+        let result = if good { Ok(statement.into_verified()) } else { key.and_then(|key| statement.verify_under(key)) };
+        results.push(result);
+    }
+    results
 }
 
-fn verify_batch(waiting: &mut Vec<(usize, Unverified, &PublicKey)>, results: &mut [Option<Result<Verified, Refused>>]) {
-    let all_good = waiting.len() > 1 && {
-        let batch: Option<Vec<_>> = waiting
-            .iter()
-            .map(|(_, statement, key)| Some((statement.message(), statement.signature.as_ref()?, key.ed25519()?)))
-            .collect();
-        batch.is_some_and(|batch| suite::verify_batch(&batch))
-    };
-    for (place, statement, key) in waiting.drain(..) {
-        let result = if all_good { Ok(statement.into_verified()) } else { statement.verify_under(key) };
-        results[place] = Some(result);
+/// Marks what a batch shows to be good. Few that are not all good are left to be verified one by one.
+fn mark_good(places: &[usize], batch: &[Signed], good: &mut [bool]) {
+    if batch.len() < 2 {
+        return;
+    }
+    if batch::verify(batch) {
+        places.iter().for_each(|place| good[*place] = true);
+    } else if batch.len() > WORTH_HALVING {
+        let half = batch.len() / 2;
+        mark_good(&places[..half], &batch[..half], good);
+        mark_good(&places[half..], &batch[half..], good);
     }
 }
 

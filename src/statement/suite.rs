@@ -2,6 +2,7 @@
 //!
 //! josekit's errors carry `anyhow`; they end in this file.
 
+pub(super) mod batch;
 mod p256_order;
 
 use std::fmt;
@@ -19,10 +20,6 @@ pub const SM2_ID: &str = "1234567812345678";
 
 /// Bytes of a signature, in each suite.
 pub const SIGNATURE_BYTES: usize = 64;
-
-/// How many Ed25519 signatures are verified at once: beyond this the gain is small, and a batch that fails costs as much
-/// again one by one.
-pub const BATCH: usize = 256;
 
 /// A signature suite; its `alg` in JOSE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -91,47 +88,6 @@ pub(super) fn verify(verifier: &dyn JwsVerifier, message: &[u8], signature: &[u8
         JoseError::InvalidSignature(cause) => cause.downcast().unwrap_or(BadSignature::Invalid),
         _ => BadSignature::Invalid,
     })
-}
-
-/// Verifies Ed25519 signatures together: all of them are good, or at least one is not.
-///
-/// A batch cannot see what `verify_strict` refuses of its own accord, an R of small order; so that is looked for first.
-pub(super) fn verify_batch(batch: &[(&[u8], &[u8; SIGNATURE_BYTES], &ed25519_dalek::VerifyingKey)]) -> bool {
-    let mut messages = Vec::with_capacity(batch.len());
-    let mut signatures = Vec::with_capacity(batch.len());
-    let mut keys = Vec::with_capacity(batch.len());
-    for &(message, signature, key) in batch {
-        if has_small_order(signature) {
-            return false;
-        }
-        messages.push(message);
-        signatures.push(ed25519_dalek::Signature::from_bytes(signature));
-        keys.push(*key);
-    }
-    ed25519_dalek::verify_batch(&messages, &signatures, &keys).is_ok()
-}
-
-/// The y of the points of order 8, little-endian; the others have y = 0, 1, −1 and their encodings beyond the prime.
-const ORDER_8: [[u8; 32]; 2] = [
-    [
-        0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a, 0x20,
-        0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a,
-    ],
-    [
-        0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5, 0xdf,
-        0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
-    ],
-];
-
-/// Whether R is one of the few points of small order, in any encoding of it.
-fn has_small_order(signature: &[u8; SIGNATURE_BYTES]) -> bool {
-    let mut y = [0; 32];
-    y.copy_from_slice(&signature[..32]);
-    y[31] &= 0x7f;
-    let near_zero = y[1..].iter().all(|&b| b == 0) && y[0] <= 1;
-    // from p − 1 to 2^255 − 1: −1, and all encodings that are not canonical
-    let near_prime = y[0] >= 0xec && y[1..31].iter().all(|&b| b == 0xff) && y[31] == 0x7f;
-    near_zero || near_prime || ORDER_8.contains(&y)
 }
 
 /// The private half of a key.
@@ -328,30 +284,5 @@ mod tests {
         for alg in ["none", "HS256", "eddsa", "Ed25519", ""] {
             assert_eq!(Suite::from_alg(alg), None);
         }
-    }
-
-    #[test]
-    fn small_order_is_seen_in_every_encoding() {
-        use aws_lc_rs::digest::{SHA256, digest};
-        // an ordinary point is not of small order
-        let mut ordinary = [0; 64];
-        ordinary[..32].copy_from_slice(digest(&SHA256, b"a point, perhaps").as_ref());
-        assert!(!has_small_order(&ordinary));
-        // every encoding near 0 and near the prime, judged against the library that has the arithmetic
-        let candidates = (0..=255_u8).flat_map(|low| [(low, 0x00), (low, 0x80), (low, 0x7f), (low, 0xff)]);
-        let mut seen = 0;
-        for (low, high) in candidates {
-            let mut y = [if high & 0x7f == 0 { 0 } else { 0xff }; 32];
-            (y[0], y[31]) = (low, high);
-            let weak = ed25519_dalek::VerifyingKey::from_bytes(&y).is_ok_and(|key| key.is_weak());
-            let mut signature = [0; 64];
-            signature[..32].copy_from_slice(&y);
-            assert!(!weak || has_small_order(&signature), "{y:02x?}");
-            seen += usize::from(weak);
-        }
-        for y in ORDER_8 {
-            assert!(ed25519_dalek::VerifyingKey::from_bytes(&y).unwrap().is_weak());
-        }
-        assert!(seen >= 6, "only {seen} points of small order were tried");
     }
 }
