@@ -5,7 +5,7 @@
 //! 1. A department's spreadsheet is read row by row ([`import`]); each row is mended, judged against its kind's schema
 //!    ([`statement::kind`], [`record`]) and becomes a [`statement::Statement`], or a fault in the receipt.
 //! 2. The statement is signed ([`statement::envelope`]) and appended to the node's `records` log ([`log`],
-//!    [`node::appender`]) in one transaction of the [`store`].
+//!    [`log::appender`]) in one transaction of the [`store`].
 //! 3. Peers, known by their root-signed descriptors ([`trust`]), hear of the new checkpoint over mutual TLS ([`http`]),
 //!    pull, prove and project it ([`exchange`]), and answer look-ups about the subject from it.
 //! 4. Whoever has the log, or a copy of it, can check all of that again without trusting anybody ([`audit`]).

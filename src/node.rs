@@ -1,1 +1,184 @@
-//! TODO
+//! A node: store, keys, clock and configuration wired together. Opened by every command that works on it, served by one.
+
+pub mod serve;
+pub mod status;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rand::CryptoRng;
+use rand::rngs::StdRng;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::log::Origin;
+use crate::log::appender::{AppendError, Appender};
+use crate::log::origin::LogName;
+use crate::statement::kind::SchemaError;
+use crate::statement::{Kinds, NodeId, SigningKey};
+use crate::store::{Db, StoreError};
+use crate::trust::certificates;
+use crate::trust::descriptor::{Descriptor, DescriptorError};
+use crate::trust::keys::{KeyFileError, NodeKeys, read_secret};
+use crate::trust::registry::Registry;
+use crate::trust::tls::{Identity, TlsError};
+
+/// A node that is open: it can append to its logs.
+pub struct Node {
+    /// Its configuration.
+    pub config: Arc<Config>,
+    /// Its id.
+    pub id: NodeId,
+    /// Its store.
+    pub db: Db,
+    /// The kinds that it knows.
+    pub kinds: Kinds,
+    /// The present.
+    pub clock: Clock,
+    /// Its peers.
+    pub registry: Registry,
+    /// Its private keys.
+    pub keys: NodeKeys,
+    /// The key that signs its statements; one of those.
+    pub signing: Arc<SigningKey>,
+    /// Its newest descriptor.
+    pub descriptor: Descriptor,
+    /// Appends to its `records` log.
+    pub records: Appender,
+    /// Appends to its `exchange` log.
+    pub exchange: Appender,
+    /// Its certificate.
+    pub identity: Arc<Identity>,
+}
+
+/// Why a node can't be opened or served.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NodeError {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The schemas.
+    #[error("schemas: {0}")]
+    Schema(#[from] SchemaError),
+    /// A key file.
+    #[error("keys: {0}")]
+    Key(#[from] KeyFileError),
+    /// The certificate.
+    #[error("certificate: {0}")]
+    Tls(#[from] TlsError),
+    /// The own descriptor.
+    #[error("the node's own descriptor: {0}")]
+    Descriptor(#[from] DescriptorError),
+    /// A log.
+    #[error("log: {0}")]
+    Log(#[from] AppendError),
+    /// The store has no log of this node.
+    #[error("the store holds no log of {0}; `kaopu init` makes a node and its store")]
+    NotInitialised(NodeId),
+    /// A key is not the one that the descriptor names.
+    #[error("keys/{0} is not the key that the node's newest descriptor names")]
+    WrongKey(&'static str),
+    /// A file can't be read.
+    #[error("{}: {error}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// An address can't be listened on.
+    #[error("cannot listen on {0} ({1}); choose another in the section [listen] of node.toml")]
+    Listen(std::net::SocketAddr, std::io::Error),
+}
+
+impl Node {
+    /// Opens the store, reads keys, certificate, kinds and peers, and starts the appenders of both logs.
+    pub async fn open(config: Config, clock: Clock) -> Result<Self, NodeError> {
+        let id = config.node.id.clone();
+        let kinds = kinds(&config)?;
+        let keys = NodeKeys::read(&config.files.keys)?;
+        let identity = Arc::new(read_identity(&config, clock.clone())?);
+        let db = Db::open(config.store.expose()).await?;
+        let (records, descriptor) = own_log(&db, &id, LogName::Records).await?;
+        let (exchange, _) = own_log(&db, &id, LogName::Exchange).await?;
+        check_keys(&keys, &descriptor, &records, &exchange)?;
+        let appender = |origin, key: &Arc<SigningKey>| {
+            Appender::start(db.clone(), origin, Arc::clone(key), kinds.clone(), clock.clone())
+        };
+        Ok(Self {
+            records: appender(records, &keys.log_records).await?,
+            exchange: appender(exchange, &keys.log_exchange).await?,
+            registry: Registry::load(db.clone()).await?,
+            signing: Arc::clone(&keys.sign),
+            config: Arc::new(config),
+            id,
+            kinds,
+            clock,
+            keys,
+            descriptor,
+            identity,
+            db,
+        })
+    }
+
+    /// Commits what the appenders have taken, and closes the store.
+    pub async fn close(self) {
+        self.records.stop().await;
+        self.exchange.stop().await;
+        self.db.close().await;
+    }
+}
+
+/// A generator for keys, salts and waiting times, seeded by the system.
+pub fn rng() -> impl CryptoRng + Send + 'static {
+    rand::make_rng::<StdRng>()
+}
+
+/// The kinds that come with the program, and those of the configured folder.
+pub fn kinds(config: &Config) -> Result<Kinds, SchemaError> {
+    let kinds = Kinds::builtin()?;
+    match &config.schemas {
+        None => Ok(kinds),
+        Some(folder) => kinds.with_folder(folder),
+    }
+}
+
+/// The newest generation of one of the own logs, and the last descriptor in it.
+pub async fn own_log(db: &Db, id: &NodeId, name: LogName) -> Result<(Origin, Descriptor), NodeError> {
+    let not_initialised = || NodeError::NotInitialised(id.clone());
+    let logs = db.logs().await?;
+    let own = logs.into_iter().filter(|log| log.own && log.origin.node == *id && log.origin.log == name);
+    let log = own.max_by_key(|log| log.origin.generation).ok_or_else(not_initialised)?;
+    let (_, jws) = db.descriptors(log.id).await?.pop().ok_or_else(not_initialised)?;
+    let (_, descriptor) = Descriptor::open(&jws)?;
+    Ok((log.origin, descriptor))
+}
+
+fn check_keys(keys: &NodeKeys, newest: &Descriptor, records: &Origin, exchange: &Origin) -> Result<(), NodeError> {
+    if !newest.key_ring().sign.contains_key(keys.sign.public().kid()) {
+        return Err(NodeError::WrongKey("sign.pem"));
+    }
+    for (origin, file) in [(records, "log-records.pem"), (exchange, "log-exchange.pem")] {
+        let key = keys.log(origin.log).public().ed25519_bytes();
+        if !newest.log_keys(origin).iter().any(|named| Some(named.key) == key) {
+            return Err(NodeError::WrongKey(file));
+        }
+    }
+    Ok(())
+}
+
+/// The node's certificate and its key, from the files that the configuration names.
+fn read_identity(config: &Config, clock: Clock) -> Result<Identity, NodeError> {
+    let (chain, key) = read_certificate(config)?;
+    Ok(Identity::new(config.node.id.clone(), chain, key, clock)?)
+}
+
+type Certificate = (Vec<rustls_pki_types::CertificateDer<'static>>, rustls_pki_types::PrivateKeyDer<'static>);
+
+fn read_certificate(config: &Config) -> Result<Certificate, NodeError> {
+    let path = &config.files.certificate;
+    let pem = std::fs::read_to_string(path).map_err(|error| NodeError::File { path: path.clone(), error })?;
+    let key = read_secret(&config.files.certificate_key)?;
+    Ok((certificates::read_chain(&pem)?, certificates::read_key(&key)?))
+}

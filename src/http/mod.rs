@@ -5,10 +5,12 @@
 //! | `peer_api.rs` | the peer interface: parse, call, encode |
 //! | `limits.rs` | what one peer may ask |
 //! | `listener.rs` | TCP, TLS and HTTP/2 below it |
+//! | `local_api.rs` | how the node stands, for its own machine |
 //! | `problem.rs` | errors on the wire |
 
 pub mod limits;
 pub mod listener;
+pub mod local_api;
 pub mod peer_api;
 pub mod problem;
 

@@ -1,0 +1,277 @@
+//! `kaopu init`: a new node, in a folder of its own.
+//!
+//! Order matters: the store is looked at before anything is written, the keys are on the disk before a log names them, and
+//! the configuration comes last, so that a folder with a node.toml holds a whole node.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use clap::ValueEnum;
+use kaopu::clock::Clock;
+use kaopu::log::Origin;
+use kaopu::log::appender::{Appender, Submission};
+use kaopu::log::origin::LogName;
+use kaopu::node::rng;
+use kaopu::statement::{Kinds, NodeId, Suite, Verified};
+use kaopu::store::Db;
+use kaopu::trust::certificates::{self, Wanted};
+use kaopu::trust::descriptor::{Descriptor, KeyState, LogEntry, TlsTrust, is_endpoint, spoken, thumbprint};
+use kaopu::trust::keys::{NodeKeys, RootKeys, write_secret};
+use serde_json::json;
+
+use super::{Shared, print_json, print_line};
+
+/// The configuration that a new node starts with.
+const SAMPLE: &str = include_str!("../../config/node.toml");
+/// How long the first descriptor holds, in seconds: a year and a month, so that the yearly one comes in time.
+const DESCRIPTOR_HOLDS: i64 = 396 * 86_400;
+/// How often peers should look for a newer one, in seconds.
+const REFRESH: u64 = 3600;
+
+/// Make a node: keys, certificates, configuration, store and logs
+#[derive(Debug, clap::Args)]
+pub struct Init {
+    /// The folder of the node; made where it is not there
+    dir: PathBuf,
+    /// Its id: GB/T 2260 code, or code and suffix (310107.scjg)
+    #[arg(long, value_name = "ID")]
+    node: NodeId,
+    /// Its name, for people
+    #[arg(long)]
+    name: String,
+    /// Where peers reach it: https://host:port [default: https:// and the address of --listen]
+    #[arg(long)]
+    url: Option<String>,
+    /// Where the peer interface listens
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7443")]
+    listen: SocketAddr,
+    /// Where the local API listens
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7080")]
+    local: SocketAddr,
+    /// sqlite:PATH (relative to DIR), or postgres://…
+    #[arg(long, value_name = "URL", default_value = "sqlite:data/kaopu.db")]
+    store: String,
+    /// The suite that signs statements and descriptors
+    #[arg(long, value_enum, ignore_case = true, default_value = "EdDSA")]
+    suite: SuiteName,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum SuiteName {
+    #[value(name = "EdDSA")]
+    EdDsa,
+    #[value(name = "ES256")]
+    Es256,
+    #[value(name = "SM2", alias = "SGD_SM3_SM2")]
+    Sm2,
+}
+
+impl From<SuiteName> for Suite {
+    fn from(name: SuiteName) -> Self {
+        match name {
+            SuiteName::EdDsa => Self::EdDsa,
+            SuiteName::Es256 => Self::Es256,
+            SuiteName::Sm2 => Self::Sm2,
+        }
+    }
+}
+
+impl Init {
+    /// Makes the node, and says what to do with it.
+    pub async fn run(self, shared: &Shared) -> anyhow::Result<ExitCode> {
+        let url = self.url.clone().unwrap_or_else(|| format!("https://{}", self.listen));
+        if !is_endpoint(&url) {
+            bail!("--url {url}: https://host:port is expected");
+        }
+        if self.url.is_none() && (self.listen.port() == 0 || self.listen.ip().is_unspecified()) {
+            bail!("--listen {} is no address that peers can reach: say --url https://host:port too", self.listen);
+        }
+        let clock = Clock::System;
+        self.find_room()?;
+        fs::create_dir_all(self.dir.join("data")).with_context(|| format!("cannot make {}", self.dir.display()))?;
+        let db = self.open_store().await?;
+        self.check_unused(&db).await?;
+
+        let keys = NodeKeys::generate(self.suite.into(), &mut rng());
+        let roots = RootKeys::generate(self.suite.into(), &mut rng());
+        let ca = self.write_files(&keys, &roots, &url, clock.now())?;
+        let descriptor = self.describe(&keys, &roots, ca, &url, clock.now());
+        let signed = descriptor.sign(&roots.root, clock.now(), &mut rng())?;
+        let begun = self.begin_logs(&db, &keys, &signed, &clock).await;
+        db.close().await;
+        begun.with_context(|| {
+            format!("the logs could not be begun; delete {} (and the database, if it is PostgreSQL's), mend that, and try again", self.dir.display())
+        })?;
+        self.write("descriptor.jws", &format!("{}\n", signed.jws()))?;
+        self.write("node.toml", &self.configuration(&url)?)?;
+        self.tell(&descriptor, shared.json)?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn find_room(&self) -> anyhow::Result<()> {
+        if self.dir.join("node.toml").exists() {
+            bail!("{} holds a node already, and its keys are not replaced; name another folder", self.dir.display());
+        }
+        for name in ["keys", "certs", "descriptor.jws"] {
+            if self.dir.join(name).exists() {
+                bail!(
+                    "{} is what an interrupted init left, or something else; move it away and try again",
+                    self.dir.join(name).display()
+                );
+            }
+        }
+        Ok(())
+    }
+
+    async fn open_store(&self) -> anyhow::Result<Db> {
+        let url = match self.store.strip_prefix("sqlite:") {
+            Some(path) => {
+                let path = self.dir.join(path.strip_prefix("//").unwrap_or(path));
+                if let Some(folder) = path.parent() {
+                    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+                }
+                format!("sqlite:{}", path.display())
+            }
+            None => self.store.clone(),
+        };
+        Db::open(&url)
+            .await
+            .context("the store could not be opened; --store sqlite:PATH or postgres://user@host/database")
+    }
+
+    async fn check_unused(&self, db: &Db) -> anyhow::Result<()> {
+        match db.logs().await?.iter().find(|log| log.own) {
+            Some(log) => bail!("the store belongs to {} already; give each node one of its own", log.origin.node),
+            None => Ok(()),
+        }
+    }
+
+    /// Keys and certificates; the authority's certificate comes back.
+    fn write_files(&self, keys: &NodeKeys, roots: &RootKeys, url: &str, now: i64) -> anyhow::Result<TlsTrust> {
+        let folder = |name: &str| -> anyhow::Result<PathBuf> {
+            let path = self.dir.join(name);
+            private_folder(&path).with_context(|| format!("cannot make {}", path.display()))?;
+            Ok(path)
+        };
+        let (key_folder, certs) = (folder("keys")?, folder("certs")?);
+        keys.write(&key_folder)?;
+        roots.write(&key_folder)?;
+        let host = url.parse::<http::Uri>()?.host().map(str::to_owned);
+        let wanted = Wanted { node: &self.node, host: host.as_deref(), now };
+        let ca = certificates::make_ca(&wanted)?;
+        let node = certificates::make_node(&wanted, &ca)?;
+        write_secret(&certs.join("ca.key"), ca.key.as_bytes())?;
+        write_secret(&certs.join("node.key"), node.key.as_bytes())?;
+        self.write("certs/ca.pem", &ca.certificate)?;
+        self.write("certs/node.pem", &node.certificate)?;
+        let certificate = certificates::read_chain(&ca.certificate)?.swap_remove(0);
+        Ok(TlsTrust { certificate, state: KeyState::Active })
+    }
+
+    fn describe(&self, keys: &NodeKeys, roots: &RootKeys, ca: TlsTrust, url: &str, now: i64) -> Descriptor {
+        let logs = [LogName::Records, LogName::Exchange];
+        Descriptor {
+            node: self.node.clone(),
+            versions: vec![1],
+            suites: Suite::ALL.to_vec(),
+            sequence: 1,
+            name: self.name.clone(),
+            endpoints: vec![url.to_owned()],
+            tls: vec![ca],
+            logs: logs.map(|log| LogEntry { origin: self.origin(log), closed_at: None }).to_vec(),
+            keys: keys.entries(&self.node),
+            root: roots.root.public().clone(),
+            next_root: thumbprint(roots.next.public()),
+            refresh: REFRESH,
+            valid_until: now + DESCRIPTOR_HOLDS,
+            predecessor: None,
+            successor: None,
+        }
+    }
+
+    fn origin(&self, log: LogName) -> Origin {
+        Origin { node: self.node.clone(), log, generation: 1 }
+    }
+
+    /// The descriptor is entry 0 of both logs.
+    async fn begin_logs(&self, db: &Db, keys: &NodeKeys, signed: &Verified, clock: &Clock) -> anyhow::Result<()> {
+        let kinds = Kinds::builtin()?;
+        for log in [LogName::Records, LogName::Exchange] {
+            let origin = self.origin(log);
+            db.create_log(&origin, true).await?;
+            let key = Arc::clone(keys.log(log));
+            let appender = Appender::start(db.clone(), origin, key, kinds.clone(), clock.clone()).await?;
+            appender.append(Submission { statements: vec![signed.clone()], ..Submission::default() }).await?;
+            appender.stop().await;
+        }
+        Ok(())
+    }
+
+    /// The sample with this node's values.
+    fn configuration(&self, url: &str) -> anyhow::Result<String> {
+        fill(
+            SAMPLE,
+            &[
+                ("store", &self.store),
+                ("id", self.node.as_str()),
+                ("name", &self.name),
+                ("url", url),
+                ("peer", &self.listen.to_string()),
+                ("local", &self.local.to_string()),
+            ],
+        )
+    }
+
+    fn write(&self, name: &str, text: &str) -> anyhow::Result<()> {
+        let path = self.dir.join(name);
+        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    fn tell(&self, descriptor: &Descriptor, as_json: bool) -> anyhow::Result<()> {
+        let keys = descriptor.logs.iter().flat_map(|log| descriptor.log_keys(&log.origin));
+        let keys: Vec<String> = keys.map(|key| key.to_text()).collect();
+        let fingerprint = spoken(&descriptor.fingerprint());
+        let dir = self.dir.display();
+        if as_json {
+            return print_json(&json!({
+                "node": self.node,
+                "config": self.dir.join("node.toml"),
+                "descriptor": self.dir.join("descriptor.jws"),
+                "verifier_keys": keys,
+                "fingerprint": fingerprint,
+            }));
+        }
+        print_line(&format!("{} {} is made in {dir}", self.node, self.name));
+        print_line("its logs verify under");
+        keys.iter().for_each(|key| print_line(&format!("  {key}")));
+        print_line(&format!("fingerprint {fingerprint}"));
+        print_line("");
+        print_line(&format!("Now move {dir}/keys/root.pem and root-next.pem to a safe place, apart from each other:"));
+        print_line("whoever has both is this node. They are needed once a year, and after an accident.");
+        print_line(&format!("Give {dir}/descriptor.jws to your partners, take theirs with"));
+        print_line(&format!("  kaopu peer add -c {dir}/node.toml THEIRS.jws"));
+        print_line(&format!("and start the node with  kaopu serve -c {dir}/node.toml"));
+        Ok(())
+    }
+}
+
+fn private_folder(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// The sample with some keys' values replaced; each stands in it exactly once.
+fn fill(sample: &str, values: &[(&str, &str)]) -> anyhow::Result<String> {
+    let mut text = sample.to_owned();
+    for (key, value) in values {
+        let start = format!("\n{key} = ");
+        let Some((before, rest)) = text.split_once(&start) else { bail!("the sample has no key {key}") };
+        let after = rest.split_once('\n').map_or("", |(_, after)| after);
+        text = format!("{before}{start}{}\n{after}", toml::Value::String((*value).to_owned()));
+    }
+    Ok(text)
+}

@@ -1,0 +1,153 @@
+//! The command line: a file a command family. Only here does the program print.
+//!
+//! Every command ends with 0 (done), 1 (refused or failed) or 2 (wrong usage), and says what to do next when it fails.
+
+mod init;
+mod peer;
+mod serve;
+mod status;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use kaopu::clock::Clock;
+use kaopu::config::Config;
+use kaopu::node::Node;
+use tracing_subscriber::EnvFilter;
+
+/// A node for the federated exchange of public credit records 公共信用信息.
+#[derive(Debug, Parser)]
+#[command(name = "kaopu", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(flatten)]
+    shared: Shared,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a node: keys, certificates, configuration, store and logs
+    Init(init::Init),
+    /// Serve peers, and pull what they publish
+    Serve(serve::Serve),
+    /// Add and list peers
+    #[command(subcommand)]
+    Peer(peer::Peer),
+    /// Show how the node stands with its logs and its peers
+    Status(status::ShowStatus),
+}
+
+impl Command {
+    async fn run(self, shared: Shared) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Init(init) => init.run(&shared).await,
+            Self::Serve(serve) => serve.run(&shared).await,
+            Self::Peer(peer) => peer.run(&shared).await,
+            Self::Status(status) => status.run(&shared).await,
+        }
+    }
+
+    /// Serving tells how it goes; other commands print their result and only warn beside it.
+    fn default_filter(&self) -> &'static str {
+        match self {
+            Self::Serve(_) => "warn,kaopu=info",
+            _ => "warn",
+        }
+    }
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+pub struct Shared {
+    /// The node's configuration
+    #[arg(short, long, global = true, value_name = "FILE", default_value = "node.toml", env = "KAOPU_CONFIG")]
+    config: PathBuf,
+    /// Print the result as JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Who runs the command, as receipts and the exchange log name them
+    #[arg(long, global = true, value_name = "NAME", env = "KAOPU_OPERATOR", hide_env_values = true)]
+    operator: Option<String>,
+    /// How the journal on standard error is written; what stands in it, KAOPU_LOG says (warn,kaopu=debug)
+    #[arg(long, global = true, value_name = "FORM", default_value = "text", env = "KAOPU_LOG_FORMAT")]
+    log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+impl Shared {
+    /// The configuration that `-c` names.
+    pub fn config(&self) -> anyhow::Result<Config> {
+        Config::load(&self.config).with_context(|| {
+            "the configuration was not taken; name the node's node.toml with -c FILE, or make a node with `kaopu init`"
+        })
+    }
+
+    /// The node that `-c` names, open.
+    pub async fn open(&self) -> anyhow::Result<Node> {
+        Ok(Box::pin(Node::open(self.config()?, Clock::System)).await?)
+    }
+
+    /// Who runs the command.
+    pub fn operator(&self) -> String {
+        let user = || std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).ok();
+        self.operator.clone().or_else(user).filter(|name| !name.is_empty()).unwrap_or_else(|| "unknown".to_owned())
+    }
+}
+
+/// Parses, runs, and turns the outcome into an exit code.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            // help and version are what was asked for, all else is wrong usage
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    start_journal(&cli);
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&anyhow::Error::new(error).context("the system gives no threads")),
+    };
+    match runtime.block_on(cli.command.run(cli.shared)) {
+        Ok(code) => code,
+        Err(error) => fail(&error),
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the command line says why it failed")]
+fn fail(error: &anyhow::Error) -> ExitCode {
+    eprintln!("kaopu: {error:#}");
+    ExitCode::FAILURE
+}
+
+/// The journal goes to standard error, so that results on standard output stay clean.
+fn start_journal(cli: &Cli) {
+    let filter = EnvFilter::try_from_env("KAOPU_LOG").unwrap_or_else(|_| EnvFilter::new(cli.command.default_filter()));
+    let journal = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match cli.shared.log_format {
+        LogFormat::Text => journal.with_target(false).init(),
+        LogFormat::Json => journal.json().init(),
+    }
+}
+
+/// Prints a result as JSON.
+pub fn print_json(result: &impl serde::Serialize) -> anyhow::Result<()> {
+    print_line(&serde_json::to_string_pretty(result)?);
+    Ok(())
+}
+
+/// Prints one line of a result. A reader that has gone away is no failure.
+pub fn print_line(line: &str) {
+    use std::io::Write as _;
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}

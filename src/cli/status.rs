@@ -1,0 +1,60 @@
+//! `kaopu status`: how the node stands with its logs and its peers.
+
+use std::process::ExitCode;
+
+use kaopu::clock::Clock;
+use kaopu::node::status::{LogStatus, PeerStatus, Status};
+use kaopu::store::Db;
+
+use super::{Shared, print_json, print_line};
+
+/// Show how the node stands with its logs and its peers
+#[derive(Debug, clap::Args)]
+pub struct ShowStatus {}
+
+impl ShowStatus {
+    /// Looks at the store; needs no running server and no keys.
+    pub async fn run(self, shared: &Shared) -> anyhow::Result<ExitCode> {
+        let config = shared.config()?;
+        let db = Db::open(config.store.expose()).await?;
+        let status = Status::of(&db, &config, &Clock::System).await?;
+        db.close().await;
+        if shared.json {
+            print_json(&status)?;
+        } else {
+            tell(&status);
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn tell(status: &Status) {
+    print_line(&format!("{} {}  {}", status.node, status.name, status.url));
+    print_line(&format!("fingerprint {}", status.fingerprint));
+    for log in &status.logs {
+        tell_log(log);
+    }
+    if status.peers.is_empty() {
+        print_line("no peers yet; `kaopu peer add FILE` takes another node's descriptor.jws");
+    }
+    for peer in &status.peers {
+        tell_peer(peer);
+    }
+}
+
+fn tell_log(log: &LogStatus) {
+    print_line("");
+    print_line(&format!("{}  {} entries, {}", log.origin, log.size, log.state));
+    if let Some(reason) = &log.reason {
+        print_line(&format!("  {reason}"));
+    }
+    for key in &log.verifier_keys {
+        print_line(&format!("  {key}"));
+    }
+}
+
+fn tell_peer(peer: &PeerStatus) {
+    print_line("");
+    print_line(&format!("{} {}  {}  {}", peer.node, peer.name, peer.url, peer.state));
+    print_line(&format!("  {} of {} entries; {}", peer.size, peer.head, peer.summary));
+}

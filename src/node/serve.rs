@@ -1,0 +1,208 @@
+//! A node that serves: the peer interface, the local API, and the feeds of its peers' logs, from start to an orderly end.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use super::{Node, NodeError, read_certificate, rng};
+use crate::config::Config;
+use crate::exchange::client::Patience;
+use crate::exchange::pull::Surroundings;
+use crate::exchange::source::Backoff;
+use crate::exchange::{News, PullSettings, Puller};
+use crate::http::listener::PeerListener;
+use crate::http::local_api::{self, LocalApi};
+use crate::http::{Limits, PeerInterface, peer_routes};
+use crate::trust::tls;
+
+/// How often the registry is looked at where no feed does.
+const REGISTRY_EVERY: Duration = Duration::from_millis(500);
+/// How often the certificate's files are looked at.
+const CERTIFICATE_EVERY: Duration = Duration::from_secs(2);
+
+/// A node whose ports are bound: peers can connect, and are answered once it serves.
+pub struct Bound {
+    node: Node,
+    peer: TcpListener,
+    local: TcpListener,
+    /// Where the peer interface listens.
+    pub peer_address: SocketAddr,
+    /// Where the local API listens.
+    pub local_address: SocketAddr,
+}
+
+impl Node {
+    /// Binds the ports.
+    pub async fn bind(self) -> Result<Bound, NodeError> {
+        let (peer, peer_address) = bind(self.config.listen.peer).await?;
+        let (local, local_address) = bind(self.config.listen.local).await?;
+        Ok(Bound { node: self, peer, local, peer_address, local_address })
+    }
+}
+
+async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), NodeError> {
+    let failed = |error| NodeError::Listen(address, error);
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
+impl Bound {
+    /// Serves until `shutdown`. Then no connection is accepted any more, requests under way are answered within a bounded
+    /// time, what the appenders took is committed, and the store is closed.
+    pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<(), NodeError> {
+        let Self { node, peer, local, .. } = self;
+        let (stop, stopping) = watch::channel(false);
+        let news = News::start(node.db.clone());
+        news.follow(node.records.sizes());
+        news.follow(node.exchange.sizes());
+
+        let interface = PeerInterface {
+            db: node.db.clone(),
+            node: node.id.clone(),
+            may_read: {
+                let config = Arc::clone(&node.config);
+                Arc::new(move |aud, issuer, caller| config.may_read(aud, issuer, caller))
+            },
+            news: news.clone(),
+            limits: limits(&node.config),
+            stopping: stopping.clone(),
+        };
+        let listener = PeerListener {
+            tcp: peer,
+            tls: tls::server_config(&node.identity, node.registry.clone())?,
+            registry: node.registry.clone(),
+            router: peer_routes(interface),
+            limits: limits(&node.config),
+        };
+        let local_api = LocalApi { db: node.db.clone(), config: Arc::clone(&node.config), clock: node.clock.clone() };
+
+        let mut tasks = JoinSet::new();
+        tasks.spawn(listener.serve(stopped(stopping.clone())));
+        tasks.spawn(local_api::serve(local, local_api, stopped(stopping.clone())));
+        tasks.spawn(watch_certificate(&node, stopping.clone()));
+        let puller = if node.config.pull.enabled {
+            Some(Puller::start(surroundings(&node, news), Box::new(rng())))
+        } else {
+            tasks.spawn(watch_registry(&node, stopping.clone()));
+            None
+        };
+
+        tracing::info!(node = %node.id, "serving");
+        shutdown.await;
+        tracing::info!(node = %node.id, "stopping");
+        stop.send_replace(true);
+        if let Some(puller) = puller {
+            puller.stop().await;
+        }
+        while let Some(ended) = tasks.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(%error, "a task ended badly");
+            }
+        }
+        node.close().await;
+        Ok(())
+    }
+}
+
+async fn stopped(mut stopping: watch::Receiver<bool>) {
+    // the sender lives as long as the node serves
+    let _ = stopping.wait_for(|stop| *stop).await;
+}
+
+fn surroundings(node: &Node, news: News) -> Surroundings {
+    Surroundings {
+        db: node.db.clone(),
+        registry: node.registry.clone(),
+        identity: Arc::clone(&node.identity),
+        kinds: node.kinds.clone(),
+        clock: node.clock.clone(),
+        news,
+        settings: pull_settings(&node.config),
+    }
+}
+
+fn limits(config: &Config) -> Limits {
+    let limits = &config.limits;
+    Limits {
+        in_flight: limits.in_flight,
+        per_second: limits.per_second,
+        strangers_per_second: limits.strangers_per_second,
+        body_bytes: limits.body_bytes,
+        time: Duration::from_secs(limits.answer_seconds),
+        wait: Duration::from_secs(limits.wait_seconds),
+        connections: limits.connections,
+        handshakes: limits.handshakes,
+        handshake_time: Duration::from_secs(limits.handshake_seconds),
+    }
+}
+
+fn pull_settings(config: &Config) -> PullSettings {
+    let pull = &config.pull;
+    PullSettings {
+        wait: Duration::from_secs(pull.wait_seconds),
+        patience: Patience {
+            connect: Duration::from_secs(pull.connect_seconds),
+            idle: Duration::from_secs(pull.idle_seconds),
+            whole: Duration::from_secs(pull.answer_seconds),
+        },
+        backoff: Backoff {
+            first: Duration::from_millis(pull.retry_first_ms),
+            longest: Duration::from_secs(pull.retry_longest_seconds),
+        },
+        compress: pull.compress,
+        retry_held: Duration::from_secs(pull.retry_held_seconds),
+    }
+}
+
+/// Keeps to the registry as other processes change it.
+fn watch_registry(node: &Node, stopping: watch::Receiver<bool>) -> impl Future<Output = ()> + use<> {
+    let registry = node.registry.clone();
+    async move {
+        let look = async {
+            loop {
+                if let Err(error) = registry.refresh().await {
+                    tracing::warn!(%error, "could not look at the peers");
+                }
+                sleep(REGISTRY_EVERY).await;
+            }
+        };
+        tokio::select! { () = look => {}, () = stopped(stopping) => {} }
+    }
+}
+
+/// Shows a renewed certificate as soon as its files have changed; one that does not serve is left, and said so.
+fn watch_certificate(node: &Node, stopping: watch::Receiver<bool>) -> impl Future<Output = ()> + use<> {
+    let (config, identity) = (Arc::clone(&node.config), Arc::clone(&node.identity));
+    async move {
+        let look = async {
+            let mut seen = changed_at(&config);
+            loop {
+                sleep(CERTIFICATE_EVERY).await;
+                let now = changed_at(&config);
+                if now == seen {
+                    continue;
+                }
+                let taken = read_certificate(&config)
+                    .and_then(|(chain, key)| identity.exchange(chain, key).map_err(NodeError::from));
+                match taken {
+                    Ok(()) => tracing::info!("took in the renewed certificate"),
+                    Err(error) => tracing::error!(%error, "the changed certificate is not taken; the old one goes on"),
+                }
+                seen = now;
+            }
+        };
+        tokio::select! { () = look => {}, () = stopped(stopping) => {} }
+    }
+}
+
+fn changed_at(config: &Config) -> [Option<SystemTime>; 2] {
+    let time = |path: &Path| std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+    [time(&config.files.certificate), time(&config.files.certificate_key)]
+}

@@ -1,0 +1,238 @@
+//! How a node stands with its logs and its peers, in numbers and in words.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
+
+use super::{NodeError, own_log};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::log::Origin;
+use crate::log::origin::LogName;
+use crate::statement::NodeId;
+use crate::store::peer::PeerRow;
+use crate::store::{Db, LogRow, LogState, StoreError};
+use crate::trust::descriptor::{Descriptor, spoken};
+
+/// How a node stands.
+#[derive(Clone, Debug, Serialize)]
+pub struct Status {
+    /// Its id.
+    pub node: NodeId,
+    /// Its name.
+    pub name: String,
+    /// Where peers reach it.
+    pub url: String,
+    /// The fingerprint of its descriptor, as digits that can be read out.
+    pub fingerprint: String,
+    /// The sequence of its newest descriptor.
+    pub descriptor: u64,
+    /// Until when that holds.
+    pub descriptor_valid_until: Option<String>,
+    /// Its logs.
+    pub logs: Vec<LogStatus>,
+    /// Its peers.
+    pub peers: Vec<PeerStatus>,
+}
+
+/// How an own log stands.
+#[derive(Clone, Debug, Serialize)]
+pub struct LogStatus {
+    /// Its origin.
+    pub origin: Origin,
+    /// Its verifier keys in the form of signed notes.
+    pub verifier_keys: Vec<String>,
+    /// Entries.
+    pub size: u64,
+    /// Root of the tree, base64.
+    pub root: Option<String>,
+    /// When its newest checkpoint was signed.
+    pub checkpoint: Option<String>,
+    /// `open`, `frozen` or `closed`.
+    pub state: &'static str,
+    /// Why it is not open.
+    pub reason: Option<String>,
+}
+
+/// How a peer and the mirror of its records stand.
+#[derive(Clone, Debug, Serialize)]
+pub struct PeerStatus {
+    /// Its id.
+    pub node: NodeId,
+    /// Its name.
+    pub name: String,
+    /// Where it is reached.
+    pub url: String,
+    /// Where it stands with this node: `active` …
+    pub state: String,
+    /// The fingerprint of its descriptor, as digits that can be read out.
+    pub fingerprint: String,
+    /// The sequence of its newest descriptor.
+    pub descriptor: u64,
+    /// Its records log.
+    pub origin: Option<Origin>,
+    /// Entries of it held here, all proven and verified.
+    pub size: u64,
+    /// Entries that its newest known checkpoint commits to.
+    pub head: u64,
+    /// Entries still to be pulled.
+    pub lag: u64,
+    /// `open`, `frozen` or `closed`.
+    pub log_state: &'static str,
+    /// Why it is not open.
+    pub reason: Option<String>,
+    /// When the newest known checkpoint came.
+    pub checkpoint: Option<String>,
+    /// When it last answered.
+    pub last_success: Option<String>,
+    /// When it last did not, or not as it should.
+    pub last_error_time: Option<String>,
+    /// What happened then, in words.
+    pub last_error: Option<String>,
+    /// All of that in one sentence.
+    pub summary: String,
+}
+
+impl Status {
+    /// Looks at the store.
+    pub async fn of(db: &Db, config: &Config, clock: &Clock) -> Result<Self, NodeError> {
+        let id = &config.node.id;
+        let (_, own) = own_log(db, id, LogName::Records).await?;
+        let logs = db.logs().await?;
+        let rows = db.peers().await?;
+        let peers = rows.into_iter().map(|row| PeerStatus::of(row, &logs, clock)).collect::<Result<_, _>>()?;
+        Ok(Self {
+            node: id.clone(),
+            name: config.node.name.clone(),
+            url: config.node.url.clone(),
+            fingerprint: spoken(&own.fingerprint()),
+            descriptor: own.sequence,
+            descriptor_valid_until: own.valid_until.checked_mul(1000).and_then(time),
+            logs: logs.iter().filter(|log| log.own).map(|log| LogStatus::of(log, &own)).collect(),
+            peers,
+        })
+    }
+}
+
+impl LogStatus {
+    fn of(log: &LogRow, own: &Descriptor) -> Self {
+        Self {
+            origin: log.origin.clone(),
+            verifier_keys: own.log_keys(&log.origin).iter().map(|key| key.to_text()).collect(),
+            size: log.size,
+            root: log.head.as_ref().map(|head| STANDARD.encode(head.root)),
+            checkpoint: log.head.as_ref().and_then(|head| time(head.seen_ms)),
+            state: state(log),
+            reason: log.reason.clone(),
+        }
+    }
+}
+
+impl PeerStatus {
+    fn of(row: PeerRow, logs: &[LogRow], clock: &Clock) -> Result<Self, StoreError> {
+        let (_, descriptor) = Descriptor::open(&row.descriptor)
+            .map_err(|error| StoreError::Corrupt(format!("peer {}: {error}", row.node)))?;
+        let of_peer = |log: &&LogRow| log.origin.node == row.node && log.origin.log == LogName::Records;
+        let log = logs.iter().filter(of_peer).max_by_key(|log| log.origin.generation);
+        let size = log.map_or(0, |log| log.size);
+        let head = log.and_then(|log| log.head.as_ref());
+        let head_size = head.map_or(0, |head| head.size).max(size);
+        let summary = summary(&row, log, head_size - size, clock.now_ms());
+        Ok(Self {
+            name: descriptor.name.clone(),
+            url: row.url.or_else(|| descriptor.endpoints.first().cloned()).unwrap_or_default(),
+            state: row.state,
+            fingerprint: spoken(&descriptor.fingerprint()),
+            descriptor: descriptor.sequence,
+            origin: log.map(|log| log.origin.clone()),
+            size,
+            head: head_size,
+            lag: head_size - size,
+            log_state: log.map_or("open", state),
+            reason: log.and_then(|log| log.reason.clone()),
+            checkpoint: head.and_then(|head| time(head.seen_ms)),
+            last_success: row.success_ms.and_then(time),
+            last_error_time: row.error_ms.and_then(time),
+            last_error: row.error,
+            node: row.node,
+            summary,
+        })
+    }
+}
+
+/// One sentence for a person who asks how it goes with a peer.
+fn summary(row: &PeerRow, log: Option<&LogRow>, lag: u64, now_ms: i64) -> String {
+    if let Some(log) = log
+        && log.state == LogState::Frozen
+    {
+        return format!("frozen: {}", log.reason.as_deref().unwrap_or("no reason is noted"));
+    }
+    let ago = |ms: i64| spoken_span(now_ms.saturating_sub(ms));
+    let behind = if lag == 0 { "in step".to_owned() } else { format!("{lag} entries behind") };
+    match (row.success_ms, row.error_ms) {
+        (None, None) => "not asked yet: is `kaopu serve` running?".to_owned(),
+        (Some(success), None) => format!("{behind}, answered {} ago", ago(success)),
+        (Some(success), Some(error)) if success >= error => format!("{behind}, answered {} ago", ago(success)),
+        (success, Some(error)) => {
+            let since = success.map_or("has never answered".to_owned(), |ms| format!("last answered {} ago", ago(ms)));
+            format!("{since}; {} ago: {}", ago(error), row.error.as_deref().unwrap_or("no answer"))
+        }
+    }
+}
+
+/// A span as people say it.
+fn spoken_span(ms: i64) -> String {
+    match ms / 1000 {
+        ..1 => "a moment".to_owned(),
+        s @ 1..120 => format!("{s} s"),
+        s @ 120..7200 => format!("{} min", s / 60),
+        s @ 7200..172_800 => format!("{} h", s / 3600),
+        s => format!("{} days", s / 86_400),
+    }
+}
+
+fn state(log: &LogRow) -> &'static str {
+    match log.state {
+        LogState::Open => "open",
+        LogState::Frozen => "frozen",
+        LogState::Closed => "closed",
+    }
+}
+
+/// RFC 3339, in UTC.
+fn time(ms: i64) -> Option<String> {
+    jiff::Timestamp::from_millisecond(ms).ok().map(|time| time.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(success_ms: Option<i64>, error_ms: Option<i64>) -> PeerRow {
+        PeerRow {
+            node: "310107".parse().unwrap(),
+            state: "active".to_owned(),
+            descriptor: String::new(),
+            sequence: 1,
+            url: None,
+            added_ms: 0,
+            success_ms,
+            error_ms,
+            error: error_ms.map(|_| "no connection".to_owned()),
+        }
+    }
+
+    #[test]
+    fn a_peer_is_told_of_in_one_sentence() {
+        let now = 10_000_000;
+        for (success, error, lag, words) in [
+            (None, None, 0, "not asked yet: is `kaopu serve` running?"),
+            (Some(now - 5000), None, 0, "in step, answered 5 s ago"),
+            (Some(now - 200_000), Some(now - 300_000), 7, "7 entries behind, answered 3 min ago"),
+            (Some(now - 8_000_000), Some(now - 100), 0, "last answered 2 h ago; a moment ago: no connection"),
+            (None, Some(now - 2000), 0, "has never answered; 2 s ago: no connection"),
+        ] {
+            assert_eq!(summary(&row(success, error), None, lag, now), words);
+        }
+    }
+}
