@@ -116,7 +116,7 @@ CREATE TABLE record (
   prev      BYTEA, -- of the one before it in this row's history
   content   BYTEA NOT NULL, -- SHA-256 over what the current version says
   versions  BIGINT NOT NULL, -- how many there have been
-  PRIMARY KEY (issuer, kind, identity)
+  PRIMARY KEY (identity, kind, issuer) -- the one that tells rows apart first: it leads, whatever a planner knows
 );
 
 -- Names under which statements named a subject.

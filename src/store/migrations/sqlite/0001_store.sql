@@ -100,7 +100,7 @@ CREATE TABLE record (
   prev      BLOB,                           -- of the one before it in this row's history
   content   BLOB NOT NULL,                  -- SHA-256 over what the current version says
   versions  INTEGER NOT NULL,               -- how many there have been
-  PRIMARY KEY (issuer, kind, identity)
+  PRIMARY KEY (identity, kind, issuer)      -- the one that tells rows apart first: it leads, whatever a planner knows
 ) STRICT, WITHOUT ROWID;
 
 -- Names under which statements named a subject.
