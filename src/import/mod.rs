@@ -9,6 +9,7 @@
 //! | `csv.rs`, `xlsx.rs`, `xls.rs` (`xls_guard.rs`), `xml.rs`, `jsonl.rs` | the formats |
 //! | `layout.rs` | which column is which member |
 //! | `mend.rs` | what is mended silently |
+//! | `person.rs` | natural persons: hashed and masked |
 //! | `row.rs` | a row judged: a body and its subject, or faults |
 //! | `receipt.rs` | what the department gets back |
 //!
@@ -22,6 +23,7 @@ mod jsonl;
 pub mod layout;
 pub mod mend;
 pub mod not_an_upload;
+pub mod person;
 pub mod receipt;
 pub mod sheet;
 mod xls;
@@ -32,6 +34,7 @@ mod xml;
 pub use cell::Cell;
 pub use layout::Columns;
 pub use not_an_upload::NotAnUpload;
+pub use person::PersonKey;
 pub use receipt::Receipt;
 pub use sheet::{Sheet, SourceRow, open};
 
