@@ -68,7 +68,7 @@ pub fn is_spoiled_by_excel(narrow: &str) -> bool {
 
 /// White space, and the marks of no width that come along with copied text.
 fn is_space(c: char) -> bool {
-    c.is_whitespace() || matches!(c, '\u{FEFF}' | '\u{200B}')
+    c.is_whitespace() || matches!(c, '\u{FEFF}' | '\u{200B}'..='\u{200D}' | '\u{2060}')
 }
 
 /// Empty, `— —`, `--`, `N/A`, `无`, `NULL`; with or without the space between the dashes, in either case and width.

@@ -9,9 +9,11 @@
 //! | `csv.rs`, `xlsx.rs`, `xls.rs` (`xls_guard.rs`), `xml.rs`, `jsonl.rs` | the formats |
 //! | `layout.rs` | which column is which member |
 //! | `mend.rs` | what is mended silently |
+//! | `form.rs` | from a cell to a value |
 //! | `person.rs` | natural persons: hashed and masked |
 //! | `row.rs` | a row judged: a body and its subject, or faults |
 //! | `receipt.rs` | what the department gets back |
+//! | `upload.rs` | an upload run against the store |
 //!
 //! Every reader runs in constant memory (spreadsheets: in bounded memory) and calls back row by row; a file is read
 //! through once before the first row is judged, so that what is no upload changes nothing.
@@ -19,13 +21,16 @@
 pub mod cell;
 mod csv;
 pub mod decode;
+pub mod form;
 mod jsonl;
 pub mod layout;
 pub mod mend;
 pub mod not_an_upload;
 pub mod person;
 pub mod receipt;
+pub mod row;
 pub mod sheet;
+pub mod upload;
 mod xls;
 mod xls_guard;
 mod xlsx;

@@ -11,9 +11,6 @@ use crate::store::upload::{Counts, FaultRow, UploadRow};
 
 /// The columns that the CSV of refused rows has beside those of the file; an importer overlooks them when it comes back.
 pub const ADDED_COLUMNS: [&str; 3] = ["行号", "错误代码", "错误说明"];
-/// So many faults are shown on a terminal.
-const SHOWN: usize = 20;
-
 /// A receipt but for its faults, which may be many and are written one by one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Receipt {
@@ -46,6 +43,9 @@ impl From<&UploadRow> for Receipt {
 }
 
 impl Receipt {
+    /// So many faults are shown on a terminal.
+    pub const SHOWN: usize = 20;
+
     /// As a table for a terminal: the counts, the first faults, and how many more there are.
     pub fn table(&self, faults: &[FaultRow], more: u64, out: &mut impl Write) -> io::Result<()> {
         let counts = &self.counts;
@@ -58,7 +58,7 @@ impl Receipt {
         if !self.unknown_columns.is_empty() {
             writeln!(out, "columns not known, not published 未采用的列: {}", self.unknown_columns.join(", "))?;
         }
-        let shown = &faults[..faults.len().min(SHOWN)];
+        let shown = &faults[..faults.len().min(Self::SHOWN)];
         if shown.is_empty() {
             return Ok(());
         }

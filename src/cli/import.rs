@@ -1,0 +1,182 @@
+//! `kaopu import`: a department's files read, judged, signed and published; a receipt for each.
+//!
+//! It ends with 0 when every file was read to its end, whatever the receipts say of its rows; with 1 when a file was no
+//! upload at all, or was not finished.
+
+mod progress;
+pub mod receipts;
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use rand::SeedableRng as _;
+use rand::rngs::{StdRng, SysRng};
+
+use self::progress::Bar;
+use self::receipts::{Faults, Target};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::import::upload::{Import, Origin};
+use crate::import::{self, NotAnUpload, PersonKey, Receipt, Sheet};
+use crate::node::Node;
+use crate::statement::Kind;
+
+/// Read, judge, sign and publish a department's files; each ends in a receipt.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The node's configuration.
+    #[arg(short, long, value_name = "FILE")]
+    config: PathBuf,
+    /// The files: CSV, XLSX, XLS, XML or JSON Lines.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// What the rows are: penalty, licence, registration …
+    #[arg(long)]
+    kind: String,
+    /// The department that sent the files.
+    #[arg(long, value_name = "TEXT")]
+    department: Option<String>,
+    /// Where the receipt goes: FILE.json holds it whole, FILE.csv the refused rows as they came, to be corrected and sent
+    /// again. For one file only.
+    #[arg(long, value_name = "FILE")]
+    receipt: Option<PathBuf>,
+    /// Say what would come of it, and write nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Print the receipt as JSON; of several files, a list.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub async fn run(args: Args) -> Result<ExitCode> {
+    let target = args.receipt.as_deref().map(Target::of).transpose();
+    let target = match target {
+        Ok(Some(_)) if args.files.len() > 1 => {
+            return Ok(wrong_usage("--receipt takes the receipt of one file: import the files one by one"));
+        }
+        Ok(target) => target,
+        Err(why) => return Ok(wrong_usage(&why.to_string())),
+    };
+    let node = Node::open(Config::load(&args.config)?, Clock::System).await?;
+    let Some(kind) = node.kinds.newest(&args.kind).filter(|kind| !kind.layouts.is_empty()).cloned() else {
+        let known: Vec<&str> =
+            node.kinds.all().filter(|k| !k.layouts.is_empty()).map(|k| k.typ.kind.as_str()).collect();
+        return Ok(wrong_usage(&format!("--kind {}: files of these kinds are taken: {}", args.kind, known.join(", "))));
+    };
+    let import = Import {
+        db: node.db.clone(),
+        node: node.id.clone(),
+        kind: Arc::clone(&kind),
+        signing: Arc::clone(&node.signing),
+        persons: Arc::new(person_key(&node.config.files.keys)?),
+        records: node.records.clone(),
+        clock: node.clock.clone(),
+    };
+    let mut all_finished = true;
+    let mut receipts = Vec::new();
+    for file in &args.files {
+        let finished = match read_through(file, &kind).await? {
+            Ok(sheet) => one(&args, &import, &Arc::new(sheet), file, target.as_ref()).await,
+            Err(not_an_upload) => Err(not_an_upload.into()),
+        };
+        match finished {
+            Ok(receipt) => receipts.push(receipt),
+            Err(error) => {
+                all_finished = false;
+                complain(&format!("{}: {error:#}", file.display()));
+            }
+        }
+    }
+    if args.json {
+        let list = if args.files.len() == 1 { receipts.concat() } else { format!("[{}]", receipts.join(",")) };
+        say(list.trim_end())?;
+    }
+    Ok(if all_finished { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Imports one file; its receipt is printed, or comes back as JSON.
+async fn one(
+    args: &Args,
+    import: &Import,
+    sheet: &Arc<Sheet>,
+    file: &Path,
+    target: Option<&Target>,
+) -> Result<String> {
+    let name = file.file_name().map_or_else(|| file.display().to_string(), |name| name.to_string_lossy().into_owned());
+    let mut bar = Bar::new(&name);
+    let (receipt, faults) = if args.dry_run {
+        let rehearsal = import.rehearse(sheet, |progress| bar.show(progress)).await?;
+        let receipt = Receipt {
+            file: name,
+            kind: import.kind.typ.kind.clone(),
+            layout: import.kind.layouts[sheet.columns.layout].name.clone(),
+            encoding: sheet.encoding().to_owned(),
+            counts: rehearsal.counts,
+            unknown_columns: sheet.columns.unknown(),
+        };
+        (receipt, Faults::Here(Arc::new(rehearsal.faults)))
+    } else {
+        let origin = Origin { file: name, department: args.department.clone(), operator: operator() };
+        let upload = import.run(sheet, &origin, |progress| bar.show(progress)).await?;
+        (Receipt::from(&upload), Faults::Stored(import.db.clone(), upload.id))
+    };
+    bar.finish();
+    if let Some(target) = target {
+        target.write(&receipt, &faults, Some(sheet)).await?;
+    }
+    if args.json {
+        return receipts::json(&receipt, &faults).await;
+    }
+    if args.dry_run {
+        say("rehearsal 试运行: nothing was written 未写入任何内容")?;
+    }
+    say(receipts::table(&receipt, &faults).await?.trim_end())?;
+    Ok(String::new())
+}
+
+async fn read_through(file: &Path, kind: &Arc<Kind>) -> Result<Result<Sheet, NotAnUpload>> {
+    let (file, kind) = (file.to_owned(), Arc::clone(kind));
+    Ok(tokio::task::spawn_blocking(move || import::open(&file, &kind)).await?)
+}
+
+/// The secret under which natural persons are known; made where `init` has not made it.
+fn person_key(keys: &Path) -> Result<PersonKey> {
+    let path = keys.join("person.key");
+    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+    if let Ok(mut file) = made {
+        let key = PersonKey::generate(&mut StdRng::try_from_rng(&mut SysRng)?);
+        file.write_all(key.to_text().as_bytes()).and_then(|()| file.sync_all()).context("cannot write person.key")?;
+        return Ok(key);
+    }
+    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let Ok(key) = PersonKey::from_text(&text) else {
+        bail!("{} is not a person key; restore it from the backup of the keys", path.display());
+    };
+    Ok(key)
+}
+
+/// Who runs the command, as the system knows them.
+fn operator() -> String {
+    let named = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
+    named.filter(|name| !name.is_empty()).unwrap_or_else(|| "unknown".to_owned())
+}
+
+fn say(text: &str) -> Result<()> {
+    writeln!(std::io::stdout(), "{text}").context("cannot write to standard output")
+}
+
+fn complain(text: &str) {
+    // a standard error that is gone leaves nobody to tell
+    let _ = writeln!(std::io::stderr(), "kaopu: {text}");
+}
+
+fn wrong_usage(text: &str) -> ExitCode {
+    complain(text);
+    ExitCode::from(2)
+}

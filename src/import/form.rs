@@ -1,0 +1,127 @@
+//! From a cell to a value: mended as its form allows, or the fault that keeps it from being one. What is wrong with a
+//! value once it is one (its length, its date, its check digit) is the kind's to say.
+
+use jiff::civil::Date;
+use serde_json::Value;
+
+use super::cell::date_of_serial;
+use super::{Cell, mend};
+use crate::record::amount::NotAnAmount;
+use crate::record::identifier::{NotAUscc, UNKNOWN};
+use crate::record::{Amount, FaultCode, Uscc, date};
+use crate::statement::kind::{Code, Form, Member};
+
+/// The sentence for a code that a spreadsheet took for a number.
+const SPOILED: &str = "代码被 Excel 存成了数字，请设为文本后重填";
+/// A number of this size has lost digits on its way through a spreadsheet: no text is made of it.
+const EXACT: f64 = 1e15;
+
+/// What a cell says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reading {
+    /// Nothing.
+    Nothing,
+    /// A value of the body.
+    Value(Value),
+    /// No value: its code, and a sentence where there is more to say than the code's own.
+    Fault(FaultCode, Option<String>),
+}
+
+/// Reads a cell of a member's column in a layout.
+pub fn read(member: &Member, layout: &str, cell: &Cell) -> Reading {
+    let Some(text) = mend::text(cell.text()) else { return blank(member, layout) };
+    let (is_number, serial) = match cell {
+        Cell::Number { serial, .. } => (true, *serial),
+        _ => (false, None),
+    };
+    let lost_digits = serial.is_some_and(|number| number.abs() >= EXACT);
+    let spoiled = || Reading::Fault(FaultCode::E201, Some(SPOILED.to_owned()));
+    match &member.form {
+        Form::Text | Form::Digest | Form::DocumentNumber if lost_digits => spoiled(),
+        Form::Text | Form::Digest => Reading::Value(text.into()),
+        Form::DocumentNumber => Reading::Value(mend::document_number(&text).into()),
+        Form::Date => or_fault(day(&text, serial).map(|day| day.to_string().into()), FaultCode::E104),
+        Form::Decimal { digits, fraction } => amount(&mend::narrow(&significant(text, serial)), *digits, *fraction),
+        Form::Integer => integer(&mend::narrow(&text)),
+        Form::Uscc | Form::Registration | Form::PersonId
+            if is_number || mend::is_spoiled_by_excel(&mend::narrow(&text)) =>
+        {
+            spoiled()
+        }
+        Form::Uscc => uscc(mend::narrow(&text)),
+        Form::Registration | Form::PersonId => Reading::Value(mend::narrow(&text).into()),
+        Form::Code(codes) => {
+            let code =
+                Form::code_of(codes, &text, layout).or_else(|| Form::code_of(codes, &mend::narrow(&text), layout));
+            code.map_or(Reading::Fault(FaultCode::E103, None), listed)
+        }
+        Form::Codes(codes) => {
+            let found = Form::codes_of(codes, &text, layout);
+            let found = found.or_else(|| Form::codes_of(codes, &mend::narrow(&text), layout)).unwrap_or_default();
+            match found.iter().find(|code| code.advice.is_some()) {
+                Some(code) => listed(code),
+                None if found.is_empty() => Reading::Fault(FaultCode::E103, None),
+                None => Reading::Value(found.iter().map(|code| Value::from(code.value.as_str())).collect()),
+            }
+        }
+    }
+}
+
+/// In some layouts a blank cell of a code list means one of its values.
+fn blank(member: &Member, layout: &str) -> Reading {
+    match &member.form {
+        Form::Code(codes) => Form::code_of(codes, "", layout).map_or(Reading::Nothing, listed),
+        _ => Reading::Nothing,
+    }
+}
+
+fn listed(code: &Code) -> Reading {
+    match &code.advice {
+        Some(advice) => Reading::Fault(FaultCode::E103, Some(advice.clone())),
+        None => Reading::Value(code.value.as_str().into()),
+    }
+}
+
+fn or_fault(value: Option<Value>, code: FaultCode) -> Reading {
+    value.map_or(Reading::Fault(code, None), Reading::Value)
+}
+
+/// A date as departments write it, or the serial number of a spreadsheet's cell.
+fn day(text: &str, serial: Option<f64>) -> Option<Date> {
+    serial.and_then(date_of_serial).or_else(|| date::parse(&mend::narrow(text)))
+}
+
+/// The fifteen digits of a spreadsheet's number that count: 0.1 + 0.2 is 0.3 there.
+fn significant(text: String, serial: Option<f64>) -> String {
+    match serial {
+        Some(number) if number.is_finite() => {
+            format!("{number:.14e}").parse::<f64>().map_or(text, |rounded| rounded.to_string())
+        }
+        _ => text,
+    }
+}
+
+fn amount(text: &str, digits: u32, fraction: u32) -> Reading {
+    match Amount::parse(text, digits, fraction) {
+        Ok(amount) => Reading::Value(amount.to_string().into()),
+        Err(NotAnAmount::Form) => Reading::Fault(FaultCode::E106, None),
+        Err(NotAnAmount::Digits) => Reading::Fault(FaultCode::E102, None),
+    }
+}
+
+/// An integer that JSON carries everywhere alike.
+fn integer(text: &str) -> Reading {
+    match text.parse::<i64>() {
+        Ok(number) if number.unsigned_abs() < 1 << 53 => Reading::Value(number.into()),
+        Ok(_) => Reading::Fault(FaultCode::E102, None),
+        Err(_) => Reading::Fault(FaultCode::E106, None),
+    }
+}
+
+/// A code of any other length is E201, not too long. Its check digits are the kind's to judge.
+fn uscc(text: String) -> Reading {
+    match Uscc::parse(&text) {
+        Err(NotAUscc::Form) if text != UNKNOWN => Reading::Fault(FaultCode::E201, None),
+        _ => Reading::Value(text.into()),
+    }
+}

@@ -1,0 +1,196 @@
+//! A row judged: a body and its subject, or the faults of it.
+//!
+//! One fault is reported for each row and column, the first in the order of the receipt's table. What a layout has no
+//! column for is not required of its rows, and a value is not compared with one that is itself at fault.
+
+use jiff::civil::Date;
+use serde_json::{Map, Value};
+
+use super::form::{self, Reading};
+use super::person::{PersonKey, masked, reads_like_a_person};
+use super::{Cell, Columns, SourceRow};
+use crate::record::FaultCode;
+use crate::record::identifier::UNKNOWN;
+use crate::statement::kind::{Layout, Member, SubjectMembers};
+use crate::statement::{Kind, Subject};
+use crate::store::upload::FaultRow;
+
+/// Judges the rows of one sheet.
+pub struct Judge<'a> {
+    kind: &'a Kind,
+    layout: &'a Layout,
+    headers: &'a [String],
+    /// Members that the file has columns for, in the order of the schema, each with its columns.
+    present: Vec<(&'a Member, Vec<usize>)>,
+    today: Date,
+    persons: &'a PersonKey,
+}
+
+/// What came of a row.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Judged {
+    /// What may be published; None for a row that is refused.
+    pub good: Option<Good>,
+    /// Errors and warnings, in the order of the columns.
+    pub faults: Vec<FaultRow>,
+}
+
+/// A row that may be published.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Good {
+    /// The body, valid against its schema, with no personal member in it.
+    pub body: Map<String, Value>,
+    /// Whom it is about.
+    pub subject: Option<Subject>,
+}
+
+/// A fault at a column: None where the file lacks it, or where the fault is the row's own.
+struct Found {
+    column: Option<usize>,
+    header: Option<String>,
+    code: FaultCode,
+    message: String,
+}
+
+impl<'a> Judge<'a> {
+    /// For the rows of a sheet of these columns, by the day after which nothing can have been decided.
+    pub fn new(kind: &'a Kind, columns: &'a Columns, today: Date, persons: &'a PersonKey) -> Self {
+        let columns_of = |member: usize| -> Vec<usize> {
+            (0..columns.members.len()).filter(|column| columns.members[*column] == Some(member)).collect()
+        };
+        let present = kind.members.iter().enumerate().map(|(at, member)| (member, columns_of(at)));
+        Self {
+            kind,
+            layout: &kind.layouts[columns.layout],
+            headers: &columns.headers,
+            present: present.filter(|(_, columns)| !columns.is_empty()).collect(),
+            today,
+            persons,
+        }
+    }
+
+    /// Mends and judges a row.
+    pub fn row(&self, row: &SourceRow) -> Judged {
+        let (mut body, mut faults) = (Map::new(), Vec::new());
+        let mut at_fault: Vec<&str> = Vec::new();
+        let mut came_from: Vec<(&str, usize)> = Vec::with_capacity(self.present.len());
+        for (member, columns) in &self.present {
+            let column = first_given(columns, row);
+            came_from.push((&member.name, column));
+            match form::read(member, &self.layout.name, row.cells.get(column).unwrap_or(&Cell::Blank)) {
+                Reading::Nothing => {}
+                Reading::Value(value) => drop(body.insert(member.name.clone(), value)),
+                Reading::Fault(code, message) => {
+                    at_fault.push(&member.name);
+                    let message = message.unwrap_or_else(|| code.message().to_owned());
+                    faults.push(self.found(&came_from, member, code, message));
+                }
+            }
+        }
+        self.add_up(&mut body, &at_fault);
+        for fault in self.kind.faults(&body, &at_fault, Some(self.layout), self.today) {
+            if let Some(member) = self.kind.member(&fault.member) {
+                faults.push(self.found(&came_from, member, fault.code, fault.message));
+            }
+        }
+        if !row.surplus.is_empty() {
+            let message = "该行的单元格多于表头的列，请检查是否有多余的分隔符".to_owned();
+            faults.push(Found { column: None, header: None, code: FaultCode::E102, message });
+        }
+        let is_good = faults.iter().all(|fault| fault.code.is_warning());
+        Judged { good: is_good.then(|| self.good(body)), faults: in_order(faults, row.number) }
+    }
+
+    /// A fault at the column that a member's value came from; where the file has none, under the header that is missing.
+    fn found(&self, came_from: &[(&str, usize)], member: &Member, code: FaultCode, message: String) -> Found {
+        let column = came_from.iter().find(|(name, _)| *name == member.name).map(|(_, column)| *column);
+        let header = match column {
+            Some(column) => self.headers.get(column).cloned(),
+            None => {
+                let printed = self.layout.columns.iter().find(|(name, _)| *name == member.name);
+                printed.and_then(|(_, headers)| headers.first().cloned())
+            }
+        };
+        Found { column, header, code, message }
+    }
+
+    /// Codes of columns that add to another one's list.
+    fn add_up(&self, body: &mut Map<String, Value>, at_fault: &[&str]) {
+        for (member, _) in &self.present {
+            let Some(target) = member.adds_to.as_deref().filter(|target| !at_fault.contains(target)) else { continue };
+            let Some(Value::Array(more)) = body.get(&member.name).cloned() else { continue };
+            if let Value::Array(list) = body.entry(target).or_insert_with(|| Value::Array(Vec::new())) {
+                for value in more {
+                    if !list.contains(&value) {
+                        list.push(value);
+                    }
+                }
+            }
+        }
+    }
+
+    /// What is left to publish: without the members that are only uploaded, and a person's name masked.
+    fn good(&self, mut body: Map<String, Value>) -> Good {
+        let number = self.kind.subject.as_ref().and_then(|s| s.person_id.as_ref()).and_then(|id| body.get(id));
+        let number = number.and_then(Value::as_str).map(str::to_owned);
+        for member in self.kind.members.iter().filter(|m| m.upload_only) {
+            // the order of the others stays
+            body.shift_remove(&member.name);
+        }
+        let person =
+            self.kind.subject.as_ref().filter(|members| self.make_person(members, &mut body, number.is_some()));
+        let subject = match person {
+            None => self.kind.subject_of(&body),
+            Some(members) => body.get_mut(&members.name).and_then(|name| {
+                let subject = self.persons.subject(name.as_str()?, number.as_deref());
+                *name = masked(name.as_str()?).into();
+                Some(subject)
+            }),
+        };
+        Good { body, subject }
+    }
+
+    /// Whether a row is about a natural person: it says so; or it cannot, because its layout has no column for that, and
+    /// it bears an identity number, or no code and a name that reads like a person's. Then the body says so from now on.
+    fn make_person(&self, members: &SubjectMembers, body: &mut Map<String, Value>, has_number: bool) -> bool {
+        if members.is_person(body) {
+            return true;
+        }
+        let Some(condition) = &members.person_when else { return false };
+        let can_say = |name: &String| self.layout.columns.iter().any(|(column, _)| column == name);
+        let said = |name: &Option<String>| {
+            name.as_ref().and_then(|name| body.get(name)).and_then(Value::as_str).is_some_and(|code| code != UNKNOWN)
+        };
+        let has_code = said(&members.uscc) || said(&members.registration);
+        let name = body.get(&members.name).and_then(Value::as_str).unwrap_or("");
+        let looks = !has_code && (has_number || reads_like_a_person(name));
+        if !looks || condition.0.iter().any(|(name, _)| can_say(name)) {
+            return false;
+        }
+        for (name, values) in &condition.0 {
+            if let Some(value) = values.iter().flatten().next() {
+                body.insert(name.clone(), value.as_str().into());
+            }
+        }
+        members.is_person(body)
+    }
+}
+
+/// Of several columns of a member the first in which something stands.
+fn first_given(columns: &[usize], row: &SourceRow) -> usize {
+    let given = columns.iter().find(|column| row.cells.get(**column).is_some_and(|cell| !cell.is_blank()));
+    given.or(columns.first()).copied().unwrap_or(0)
+}
+
+/// In the order of the columns, one for each; what has no column of the file last.
+fn in_order(mut faults: Vec<Found>, row: u64) -> Vec<FaultRow> {
+    faults.sort_by_key(|fault| (fault.column.unwrap_or(usize::MAX), fault.code));
+    faults.dedup_by(|later, first| first.column.is_some() && later.column == first.column);
+    let row_of = |fault: Found| FaultRow {
+        row,
+        column: fault.header,
+        code: fault.code.as_str().to_owned(),
+        message: fault.message,
+    };
+    faults.into_iter().map(row_of).collect()
+}

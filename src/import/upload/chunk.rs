@@ -1,0 +1,133 @@
+//! The first stage of an upload: rows read, judged, and told apart from those that repeat them.
+
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+
+use super::Import;
+use crate::import::row::{Good, Judge};
+use crate::import::{NotAnUpload, Sheet, SourceRow};
+use crate::record::FaultCode;
+use crate::statement::{Salt, Statement};
+use crate::store::upload::{Counts, FaultRow};
+
+/// Rows that commit together: half of what the appender takes at once, so that the next chunk gathers meanwhile.
+const ROWS: usize = 2048;
+/// Or fewer, when their text reaches this many bytes: memory stays bounded whatever the rows are.
+const BYTES: usize = 4 * 1024 * 1024;
+
+/// Judged rows that will commit together.
+#[derive(Default)]
+pub(super) struct Chunk {
+    /// Rows done before it.
+    pub from: u64,
+    /// Rows done after it.
+    pub next: u64,
+    /// Read, warned and refused so far.
+    pub counts: Counts,
+    /// Faults and warnings in the order of the rows.
+    pub faults: Vec<FaultRow>,
+    /// The rows that may be published.
+    pub candidates: Vec<Candidate>,
+    /// The file ends here.
+    pub last: bool,
+}
+
+/// A row that may be published: a statement that is yet to get its time, its salt and the version that it replaces.
+pub(super) struct Candidate {
+    pub row: u64,
+    pub statement: Statement,
+    pub identity: Option<[u8; 32]>,
+    pub content: [u8; 32],
+}
+
+/// Reads a sheet from its first row on and hands out chunks from row `done` on, until `send` says no. The last chunk
+/// says so, and may be empty.
+pub(super) fn read(
+    import: &Import,
+    sheet: &Sheet,
+    judge: &Judge<'_>,
+    done: u64,
+    mut send: impl FnMut(Result<Chunk, NotAnUpload>) -> bool,
+) {
+    // 128 bits of each identity: enough to tell a million rows apart, in 16 bytes each
+    let mut seen = HashSet::new();
+    let mut chunk = Chunk { from: done, next: done, ..Chunk::default() };
+    let mut bytes = 0;
+    let read = sheet.each(|row: SourceRow| {
+        let number = row.number;
+        bytes += row.cells.iter().map(|c| c.text().len()).sum::<usize>();
+        let mut judged = judge.row(&row);
+        let mut candidate = judged.good.take().map(|good| Candidate::of(import, number, good));
+        if let Some(identity) = candidate.as_ref().and_then(|c| c.identity)
+            && !seen.insert(prefix(&identity))
+        {
+            candidate = None;
+            judged.faults.push(FaultRow {
+                row: number,
+                column: None,
+                code: FaultCode::E301.to_string(),
+                message: FaultCode::E301.message().to_owned(),
+            });
+        }
+        if number <= done {
+            return Ok(ControlFlow::Continue(()));
+        }
+        chunk.take(number, judged.faults, candidate);
+        if number - chunk.from >= ROWS as u64 || bytes >= BYTES {
+            bytes = 0;
+            let next = Chunk { from: number, next: number, ..Chunk::default() };
+            if !send(Ok(std::mem::replace(&mut chunk, next))) {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok::<_, NotAnUpload>(ControlFlow::Continue(()))
+    });
+    match read {
+        Ok(()) => {
+            chunk.last = true;
+            send(Ok(chunk));
+        }
+        Err(error) => {
+            send(Err(error));
+        }
+    }
+}
+
+impl Chunk {
+    fn take(&mut self, row: u64, faults: Vec<FaultRow>, candidate: Option<Candidate>) {
+        self.next = row;
+        self.counts.read += 1;
+        match candidate {
+            None => self.counts.refused += 1,
+            Some(candidate) => {
+                self.counts.warned += u64::from(!faults.is_empty());
+                self.candidates.push(candidate);
+            }
+        }
+        self.faults.extend(faults);
+    }
+}
+
+impl Candidate {
+    fn of(import: &Import, row: u64, good: Good) -> Self {
+        let statement = Statement {
+            typ: import.kind.typ.clone(),
+            iss: import.node.clone(),
+            iat: 0,
+            aud: import.kind.audience.clone(),
+            salt: Salt([0; 16]),
+            sub: good.subject,
+            prev: None,
+            refs: Vec::new(),
+            body: good.body,
+        };
+        let (identity, content) = (import.kind.identity_of(&statement), import.kind.content_of(&statement));
+        Self { row, statement, identity, content }
+    }
+}
+
+fn prefix(identity: &[u8; 32]) -> u128 {
+    let mut first = [0; 16];
+    first.copy_from_slice(&identity[..16]);
+    u128::from_be_bytes(first)
+}

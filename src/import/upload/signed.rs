@@ -1,0 +1,147 @@
+//! The second stage of an upload: rows compared with what is published, and signed.
+
+use std::collections::HashMap;
+
+use rand::SeedableRng as _;
+use rand::rngs::{StdRng, SysRng};
+
+use super::chunk::{Candidate, Chunk};
+use super::{Import, UploadError};
+use crate::log::appender::Submission;
+use crate::record::FaultCode;
+use crate::statement::{Refused, Salt, Verified, envelope};
+use crate::store::record::Current;
+use crate::store::upload::{FaultRow, UploadStep};
+
+/// A chunk ready to be appended.
+pub(super) struct Signed {
+    statements: Vec<Signature>,
+    step: UploadStep,
+}
+
+/// A signed row, with what it takes to sign it anew.
+struct Signature {
+    row: u64,
+    identity: Option<[u8; 32]>,
+    content: [u8; 32],
+    statement: Verified,
+}
+
+impl Signed {
+    /// Compares a chunk with what is published (E302: unchanged, passed over) and signs what is new.
+    pub(super) async fn sign(import: &Import, chunk: Chunk, upload: i64) -> Result<Self, UploadError> {
+        let mut signed = Self {
+            statements: Vec::new(),
+            step: UploadStep {
+                upload,
+                from_row: chunk.from,
+                next_row: chunk.next,
+                counts: chunk.counts,
+                faults: chunk.faults,
+                finished: chunk.last,
+            },
+        };
+        signed.add(import, chunk.candidates).await?;
+        Ok(signed)
+    }
+
+    /// Judges and signs everything again, because the current versions have changed meanwhile.
+    pub(super) async fn again(&mut self, import: &Import) -> Result<(), UploadError> {
+        let signed = std::mem::take(&mut self.statements);
+        self.step.counts.published -= signed.len() as u64;
+        let candidates = signed.into_iter().map(|s| Candidate {
+            row: s.row,
+            identity: s.identity,
+            content: s.content,
+            statement: s.statement.statement().clone(),
+        });
+        self.add(import, candidates.collect()).await
+    }
+
+    /// The statement at this position may not stand in the log: its row is refused, in the words of the log.
+    pub(super) fn refuse(&mut self, position: usize, reason: &Refused) {
+        if position < self.statements.len() {
+            let row = self.statements.remove(position).row;
+            self.step.counts.published -= 1;
+            self.refuse_row(row, reason);
+        }
+    }
+
+    pub(super) fn submission(&self) -> Submission {
+        Submission {
+            statements: self.statements.iter().map(|s| s.statement.clone()).collect(),
+            uploads: vec![self.step.clone()],
+        }
+    }
+
+    pub(super) fn step(&self) -> &UploadStep {
+        &self.step
+    }
+
+    async fn add(&mut self, import: &Import, candidates: Vec<Candidate>) -> Result<(), UploadError> {
+        let identities: Vec<[u8; 32]> = candidates.iter().filter_map(|c| c.identity).collect();
+        let kind = &import.kind.typ.kind;
+        let current = match identities.is_empty() {
+            true => HashMap::new(),
+            false => import.db.current(&import.node, kind, &identities).await?,
+        };
+        let signing = import.clone();
+        let results = tokio::task::spawn_blocking(move || sign_all(&signing, candidates, &current))
+            .await
+            .map_err(|e| UploadError::BrokenOff(e.to_string()))?
+            .map_err(|e| UploadError::BrokenOff(e.to_string()))?;
+        for result in results {
+            match result {
+                Outcome::Unchanged => self.step.counts.skipped += 1,
+                Outcome::Signed(signature) => {
+                    self.step.counts.published += 1;
+                    self.statements.push(signature);
+                }
+                Outcome::Refused(row, reason) => self.refuse_row(row, &reason),
+            }
+        }
+        Ok(())
+    }
+
+    fn refuse_row(&mut self, row: u64, reason: &Refused) {
+        let code = if *reason == Refused::TooLong { FaultCode::E102 } else { FaultCode::E103 };
+        if self.step.faults.iter().any(|f| f.row == row) {
+            // it had warnings, and so was counted as warned
+            self.step.counts.warned -= 1;
+        }
+        self.step.counts.refused += 1;
+        let message = format!("{}（{reason}）", code.message());
+        let at = self.step.faults.partition_point(|f| f.row <= row);
+        self.step.faults.insert(at, FaultRow { row, column: None, code: code.to_string(), message });
+    }
+}
+
+enum Outcome {
+    Unchanged,
+    Signed(Signature),
+    Refused(u64, Refused),
+}
+
+fn sign_all(
+    import: &Import,
+    candidates: Vec<Candidate>,
+    current: &HashMap<[u8; 32], Current>,
+) -> Result<Vec<Outcome>, rand::rngs::SysError> {
+    let mut rng = StdRng::try_from_rng(&mut SysRng)?;
+    let iat = import.clock.now();
+    let outcomes = candidates.into_iter().map(|candidate| {
+        let Candidate { row, mut statement, identity, content } = candidate;
+        let published = identity.and_then(|identity| current.get(&identity));
+        if published.is_some_and(|published| published.content == content) {
+            return Outcome::Unchanged;
+        }
+        statement.prev = published.map(|published| published.digest);
+        statement.iat = iat;
+        statement.salt = Salt::random(&mut rng);
+        match envelope::sign(statement, &import.signing) {
+            Ok(statement) => Outcome::Signed(Signature { row, identity, content, statement }),
+            Err(reason) => Outcome::Refused(row, reason),
+        }
+    });
+    Ok(outcomes.collect())
+}
