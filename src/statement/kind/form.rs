@@ -56,7 +56,8 @@ impl Form {
     pub fn fault_of(&self, value: &Value) -> Option<FaultCode> {
         let text = value.as_str();
         match self {
-            Self::Text | Self::DocumentNumber => text.is_none().then_some(FaultCode::E101),
+            // the schema says which type it has: members of a descriptor are lists and objects
+            Self::Text | Self::DocumentNumber => None,
             Self::Date => text.and_then(date::parse_canonical).is_none().then_some(FaultCode::E104),
             Self::Decimal { digits, fraction } => {
                 let canonical = |t: &&str| Amount::parse(t, *digits, *fraction).is_ok_and(|a| a.to_string() == **t);
