@@ -43,13 +43,22 @@ pub fn read(member: &Member, layout: &str, cell: &Cell) -> Reading {
         Form::Date => or_fault(day(&text, serial).map(|day| day.to_string().into()), FaultCode::E104),
         Form::Decimal { digits, fraction } => amount(&mend::narrow(&significant(text, serial)), *digits, *fraction),
         Form::Integer => integer(&mend::narrow(&text)),
-        Form::Uscc | Form::Registration | Form::PersonId
+        Form::Uscc | Form::Registration | Form::PersonId | Form::Identifier
             if is_number || mend::is_spoiled_by_excel(&mend::narrow(&text)) =>
         {
             spoiled()
         }
         Form::Uscc => uscc(mend::narrow(&text)),
-        Form::Registration | Form::PersonId => Reading::Value(mend::narrow(&text).into()),
+        // only a 统一社会信用代码 has to say that it is unknown
+        Form::Registration | Form::PersonId | Form::Identifier => match mend::narrow(&text) {
+            code if code == UNKNOWN => Reading::Nothing,
+            code => Reading::Value(code.into()),
+        },
+        Form::Boolean => match mend::narrow(&text).as_str() {
+            "是" | "1" | "TRUE" => Reading::Value(true.into()),
+            "否" | "0" | "FALSE" => Reading::Value(false.into()),
+            _ => Reading::Fault(FaultCode::E103, Some("应填“是”或“否”".to_owned())),
+        },
         Form::Code(codes) => {
             let code =
                 Form::code_of(codes, &text, layout).or_else(|| Form::code_of(codes, &mend::narrow(&text), layout));

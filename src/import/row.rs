@@ -147,6 +147,10 @@ impl<'a> Judge<'a> {
                 Some(subject)
             }),
         };
+        // what would tell who a natural person is
+        for member in person.iter().flat_map(|members| &members.person_without) {
+            body.shift_remove(member);
+        }
         Good { body, subject }
     }
 

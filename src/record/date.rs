@@ -17,12 +17,20 @@ pub fn parse(text: &str) -> Option<Date> {
         text.split(separator).collect()
     };
     let [year, month, day] = parts[..] else { return None };
-    Date::new(number(year, 4..=4)?, number(month, 1..=2)?.try_into().ok()?, number(day, 1..=2)?.try_into().ok()?).ok()
+    self::day(year, month, day)
 }
 
 /// The canonical form of a body: `YYYY-MM-DD` and nothing else.
 pub fn parse_canonical(text: &str) -> Option<Date> {
-    parse(text).filter(|date| date.to_string() == text)
+    let bytes = text.as_bytes();
+    let in_form = bytes.len() == 10 && bytes[4] == b'-' && bytes[7] == b'-' && text.is_ascii();
+    if in_form { day(&text[..4], &text[5..7], &text[8..]) } else { None }
+}
+
+/// Four digits, one or two, one or two. A year with leading zeros is a slip of the pen.
+fn day(year: &str, month: &str, day: &str) -> Option<Date> {
+    let year = number(year, 4..=4).filter(|year| *year >= 1000)?;
+    Date::new(year, number(month, 1..=2)?.try_into().ok()?, number(day, 1..=2)?.try_into().ok()?).ok()
 }
 
 fn without_midnight(text: &str) -> &str {

@@ -16,8 +16,8 @@ const RESIDENT_WEIGHTS: [u32; 17] = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5,
 
 /// A 统一社会信用代码 whose form and check digit are right (GB 32100-2015). Its division is never judged: many that are
 /// in use name one that no longer exists.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Uscc(String);
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Uscc([u8; 18]);
 
 /// Why a text is no 统一社会信用代码.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,34 +33,36 @@ pub enum NotAUscc {
 impl Uscc {
     /// Takes a code in half width and upper case.
     pub fn parse(text: &str) -> Result<Self, NotAUscc> {
-        let values: Vec<u32> = text.bytes().map_while(uscc_value).collect();
-        if values.len() != 18 || text.len() != 18 {
+        let code: [u8; 18] = text.as_bytes().try_into().map_err(|_| NotAUscc::Form)?;
+        let values = code.map(|character| USCC_VALUES[usize::from(character)]);
+        if values.contains(&NO_VALUE) {
             return Err(NotAUscc::Form);
         }
-        let sum: u32 = values.iter().zip(USCC_WEIGHTS).map(|(value, weight)| value * weight).sum();
-        if (31 - sum % 31) % 31 == values[17] { Ok(Self(text.to_owned())) } else { Err(NotAUscc::CheckDigit) }
+        let sum: u32 = values.iter().zip(USCC_WEIGHTS).map(|(value, weight)| u32::from(*value) * weight).sum();
+        if (31 - sum % 31) % 31 == u32::from(values[17]) { Ok(Self(code)) } else { Err(NotAUscc::CheckDigit) }
     }
 
     /// The text of it.
     pub fn as_str(&self) -> &str {
-        &self.0
+        // none but ASCII gets in
+        std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
     /// Whether the 组织机构代码 inside has its own check digit right. Real codes that do not are in use.
     pub fn organisation_code_checks(&self) -> bool {
-        is_organisation_code(&self.0[8..17])
+        is_organisation_code(&self.as_str()[8..17])
     }
 }
 
 impl fmt::Display for Uscc {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
 impl fmt::Debug for Uscc {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
@@ -68,9 +70,11 @@ impl fmt::Debug for Uscc {
 pub fn is_organisation_code(code: &str) -> bool {
     let bytes = code.as_bytes();
     let Some((check, body)) = bytes.split_last().filter(|(_, body)| body.len() == 8) else { return false };
-    let values: Option<Vec<u32>> = body.iter().map(|b| (*b as char).to_digit(36)).collect();
-    let Some(values) = values.filter(|_| body.iter().all(|b| !b.is_ascii_lowercase())) else { return false };
-    let sum: u32 = values.iter().zip(ORGANISATION_WEIGHTS).map(|(value, weight)| value * weight).sum();
+    if !body.iter().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase()) {
+        return false;
+    }
+    let values = body.iter().filter_map(|b| (*b as char).to_digit(36));
+    let sum: u32 = values.zip(ORGANISATION_WEIGHTS).map(|(value, weight)| value * weight).sum();
     let expected = match 11 - sum % 11 {
         10 => b'X',
         11 => b'0',
@@ -98,9 +102,17 @@ pub fn resident_id_checks(text: &str) -> Option<bool> {
     Some(b"10X98765432"[(sum % 11) as usize] == check.as_bytes()[0])
 }
 
-fn uscc_value(character: u8) -> Option<u32> {
-    USCC.iter().position(|c| *c == character).map(|place| place as u32)
-}
+const NO_VALUE: u8 = u8::MAX;
+/// The value of each character, [`NO_VALUE`] for what is none of the 31.
+const USCC_VALUES: [u8; 256] = {
+    let mut values = [NO_VALUE; 256];
+    let mut value = 0;
+    while value < USCC.len() {
+        values[USCC[value] as usize] = value as u8;
+        value += 1;
+    }
+    values
+};
 
 fn digits(text: &str) -> Option<Vec<u32>> {
     text.bytes().map(|b| (b as char).to_digit(10)).collect()

@@ -4,7 +4,7 @@
 pub fn fold(name: &str) -> String {
     name.chars()
         .map(half_width)
-        .filter(|c| !c.is_whitespace())
+        .filter(|c| !c.is_whitespace() && !matches!(c, '\u{FEFF}' | '\u{200B}'..='\u{200D}'))
         .flat_map(char::to_lowercase)
         .map(round_bracket)
         .collect()
@@ -19,8 +19,8 @@ fn half_width(c: char) -> char {
 
 fn round_bracket(c: char) -> char {
     match c {
-        '[' | '【' | '〔' | '〈' | '《' | '「' => '(',
-        ']' | '】' | '〕' | '〉' | '》' | '」' => ')',
+        '[' | '{' | '【' | '〔' | '〖' | '〈' | '《' | '「' | '『' => '(',
+        ']' | '}' | '】' | '〕' | '〗' | '〉' | '》' | '」' | '』' => ')',
         _ => c,
     }
 }

@@ -30,6 +30,10 @@ pub enum Form {
     Registration,
     /// A resident id or other identity number (checked when it has the form of a resident id).
     PersonId,
+    /// Any other code or number of identification, whose check digits are not known here.
+    Identifier,
+    /// True or false.
+    Boolean,
     /// One of a list.
     Code(Vec<Code>),
     /// One or several of a list, separated by ; ； or 、.
@@ -63,6 +67,8 @@ impl Form {
                 let canonical = |t: &&str| Amount::parse(t, *digits, *fraction).is_ok_and(|a| a.to_string() == **t);
                 text.filter(canonical).is_none().then_some(FaultCode::E106)
             }
+            Self::Identifier => text.is_none().then_some(FaultCode::E101),
+            Self::Boolean => value.as_bool().is_none().then_some(FaultCode::E103),
             Self::Integer => value.as_i64().is_none().then_some(FaultCode::E106),
             Self::Uscc => fault_of_uscc(text?),
             Self::Registration => {
@@ -97,6 +103,8 @@ impl Form {
             }
             rest = rest[length..].trim_start_matches(SEPARATORS);
         }
+        // in the order of the list: the same values are the same content, however they were listed
+        let found: Vec<&Code> = codes.iter().filter(|code| found.contains(code)).collect();
         (!found.is_empty()).then_some(found)
     }
 }

@@ -1,14 +1,18 @@
 //! About whom a record is, which record it is, and what it says.
 
+use std::borrow::Cow;
+
 use aws_lc_rs::digest::{Context, SHA256};
 use serde_json::{Map, Value};
 
-use super::{Kind, SubjectMembers};
+use super::{Form, Kind, SubjectMembers};
 use crate::record::identifier::UNKNOWN;
+use crate::record::name::fold;
 use crate::statement::{Audience, Reader, Statement, Subject};
 
 impl Kind {
     /// SHA-256 over the identifying members, None for what is no record. Not on the wire: each node computes its own.
+    /// Names and numbers are compared as look-ups compare them, so that a bracket of another width makes no other record.
     pub fn identity_of(&self, statement: &Statement) -> Option<[u8; 32]> {
         if !self.is_record {
             return None;
@@ -17,12 +21,20 @@ impl Kind {
         let mut hash = Parts::new();
         for alternatives in &self.identity {
             let present = alternatives.iter().find_map(|name| match name.as_str() {
-                "@subject" => subject.as_deref(),
-                name => said(&statement.body, name),
+                "@subject" => subject.as_deref().map(Cow::Borrowed),
+                name => self.identifying(&statement.body, name),
             });
-            hash.add(present.unwrap_or(""));
+            hash.add(present.as_deref().unwrap_or(""));
         }
         Some(hash.finish())
+    }
+
+    fn identifying<'a>(&self, body: &'a Map<String, Value>, name: &str) -> Option<Cow<'a, str>> {
+        match (&self.member(name)?.form, body.get(name)?) {
+            (Form::Text | Form::DocumentNumber, Value::String(text)) => Some(fold(text).into()),
+            (_, Value::String(_)) => said(body, name).map(Cow::Borrowed),
+            (_, other) => Some(other.to_string().into()),
+        }
     }
 
     /// SHA-256 over what a statement says (audience, subject, body, references), without `iat`, `salt` and `prev`: equal

@@ -1,25 +1,25 @@
 //! Kinds as data: a kind is a JSON Schema (2020-12) whose `x-` keywords say how it is uploaded, identified and shared.
 //!
-//! [`schema_file`] reads such a file, [`rules`] judges values and rules across members, for uploads and for peers alike.
+//! [`schema_file`] reads such a file, [`rules`] judges values and rules across members, for uploads and for peers alike,
+//! [`validate`] a statement as a whole.
 //! `docs/KINDS.md` describes each keyword.
 
 mod builtin;
+mod check;
 mod form;
 mod identity;
 mod rules;
 mod schema_file;
+mod validate;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
-
-use jiff::civil::Date;
-use serde_json::Value;
 
 pub use form::{Code, Form};
 pub use rules::{Condition, Rules};
 
-use super::{Audience, Refused, Statement, Subject, Typ};
+use super::{Audience, Typ};
 
 /// All kinds that this node knows: the built-in ones and those of a folder.
 #[derive(Clone, Debug)]
@@ -49,7 +49,8 @@ pub struct Kind {
     /// The layouts of an upload that it knows: `code`, `chinese`, `older` …
     pub layouts: Vec<Layout>,
     required: Vec<String>,
-    validator: jsonschema::Validator,
+    positions: HashMap<String, usize>,
+    schema: validate::Schema,
 }
 
 /// 政务数据共享: shared freely, on conditions, or not at all.
@@ -97,6 +98,8 @@ pub struct SubjectMembers {
     pub person_when: Option<Condition>,
     /// The member of an upload that holds the person's identity number.
     pub person_id: Option<String>,
+    /// Members that a body about a natural person does not have: they would tell who it is.
+    pub person_without: Vec<String>,
 }
 
 /// A layout of an upload.
@@ -175,220 +178,21 @@ impl Kinds {
 }
 
 impl Kind {
-    /// Judges a statement of this kind: schema, rules across members, subject. `today` is the day of judging; a peer's
-    /// statement is judged by the day of its `iat`, so that every node comes to the same end.
-    pub fn validate(&self, statement: &Statement, today: Date) -> Result<(), Refused> {
-        let body = Value::Object(statement.body.clone());
-        if let Err(error) = self.validator.validate(&body) {
-            // the path and the rule, never the value: it may be a person's
-            let at = error.instance_path().to_string();
-            return Err(Refused::Schema(format!(
-                "{} at {}",
-                error.kind().keyword(),
-                if at.is_empty() { "/" } else { &at }
-            )));
-        }
-        if let Some(fault) = self.faults(&statement.body, &[], None, today).into_iter().find(|f| !f.code.is_warning()) {
-            return Err(Refused::Rule(format!("{} at {}", fault.code, fault.member)));
-        }
-        if self.subject_agrees(statement) {
-            Ok(())
-        } else {
-            Err(Refused::Rule("the subject is not the body's".to_owned()))
-        }
-    }
-
     /// A member by name.
     pub fn member(&self, name: &str) -> Option<&Member> {
-        self.members.iter().find(|member| member.name == name)
+        self.position(name).map(|at| &self.members[at])
+    }
+
+    /// The position of a member by name.
+    pub fn position(&self, name: &str) -> Option<usize> {
+        self.positions.get(name).copied()
     }
 
     /// The members that every layout has: the body's `required`.
     pub fn required(&self) -> &[String] {
         &self.required
     }
-
-    /// Whether `sub` is whom the body is about. Of a person the body has only the masked name.
-    fn subject_agrees(&self, statement: &Statement) -> bool {
-        let Some(members) = &self.subject else { return true };
-        let of_body = self.subject_of(&statement.body);
-        match (&statement.sub, of_body) {
-            (Some(Subject::Person { name, .. }), Some(of_body)) => {
-                members.is_person(&statement.body) && of_body.name() == name
-            }
-            (sub, of_body) => *sub == of_body,
-        }
-    }
 }
 
 #[cfg(test)]
-mod tests {
-    use jiff::civil::date;
-    use serde_json::json;
-
-    use super::*;
-    use crate::statement::Salt;
-
-    fn penalty() -> Value {
-        json!({
-            "name": "马鞍山示例建材有限公司", "party": "法人及非法人组织", "uscc": "91350100M000100Y43",
-            "number": "马市监罚决〔2024〕1号", "violation": "发布虚假广告", "facts": "经查，当事人发布虚假广告。",
-            "basis": "《中华人民共和国广告法》第五十五条", "category": ["罚款"], "content": "罚款，罚款0.5万元", "fine": "0.5",
-            "decided": "2024-03-05", "valid_until": "2027-03-05", "authority": "马鞍山市市场监督管理局",
-            "authority_uscc": "91350100M000100Y43", "source": "马鞍山市市场监督管理局", "source_uscc": "91350100M000100Y43",
-        })
-    }
-
-    fn statement(kind: &Kind, body: Value) -> Statement {
-        let Value::Object(body) = body else { unreachable!("bodies are objects") };
-        Statement {
-            typ: kind.typ.clone(),
-            iss: "340500".parse().unwrap(),
-            iat: 1_750_000_000,
-            aud: Audience::Everyone,
-            salt: Salt([7; 16]),
-            sub: kind.subject_of(&body),
-            prev: None,
-            refs: Vec::new(),
-            body,
-        }
-    }
-
-    fn refusal(change: impl FnOnce(&mut Value)) -> Option<String> {
-        let kinds = Kinds::builtin().unwrap();
-        let kind = kinds.newest("penalty").unwrap();
-        let mut body = penalty();
-        change(&mut body);
-        kind.validate(&statement(kind, body), date(2025, 6, 15)).err().map(|refused| refused.to_string())
-    }
-
-    #[test]
-    fn the_ten_record_kinds_come_with_the_program() {
-        let kinds = Kinds::builtin().unwrap();
-        let records: Vec<&str> = kinds.all().filter(|k| k.is_record).map(|k| k.typ.kind.as_str()).collect();
-        assert_eq!(
-            records,
-            [
-                "commitment",
-                "contract",
-                "grade",
-                "honour",
-                "judgment",
-                "licence",
-                "listing",
-                "penalty",
-                "registration",
-                "voluntary"
-            ]
-        );
-        for kind in kinds.all().filter(|k| k.is_record) {
-            assert!(kind.layouts.iter().all(|layout| !layout.columns.is_empty()), "{:?}", kind.typ);
-            assert!(kind.members.iter().filter(|m| m.personal).all(|m| m.upload_only), "{:?}", kind.typ);
-        }
-    }
-
-    #[test]
-    fn a_sound_penalty_is_valid_and_each_broken_rule_is_named() {
-        assert_eq!(refusal(|_| ()), None);
-        for (member, value, expected) in [
-            ("uscc", json!("91350100M000100Y44"), "E202 at uscc"),
-            ("uscc", json!("91350100M000100YO4"), "E201 at uscc"),
-            ("decided", json!("2024-02-30"), "E104 at decided"),
-            ("decided", json!("2025-06-16"), "E105 at decided"),
-            ("valid_until", json!("2024-03-04"), "E105 at valid_until"),
-            ("party", Value::Null, "type at /party"),
-            ("category", json!(["口头教育"]), "enum at /category/0"),
-            ("fine", json!("0.50"), "pattern at /fine"),
-            ("person_id", json!("11010519491231002X"), "additionalProperties at /"),
-            ("name", json!("长".repeat(201)), "maxLength at /name"),
-        ] {
-            let refused = refusal(|body| body[member] = value.clone()).unwrap_or_default();
-            assert!(refused.ends_with(expected), "{member} = {value}: {refused}");
-        }
-        let missing = refusal(|body| drop(body.as_object_mut().unwrap().remove("uscc")));
-        assert!(missing.unwrap().ends_with("E101 at uscc"));
-    }
-
-    #[test]
-    fn a_subject_that_is_not_the_body_s_is_refused() {
-        let kinds = Kinds::builtin().unwrap();
-        let kind = kinds.newest("penalty").unwrap();
-        let mut lie = statement(kind, penalty());
-        lie.sub = Some(Subject::Enterprise {
-            uscc: "91350100M000100Y43".to_owned(),
-            name: "另一家示例公司".to_owned(),
-        });
-        assert!(matches!(kind.validate(&lie, date(2025, 6, 15)), Err(Refused::Rule(_))));
-        lie.sub =
-            Some(Subject::Person { person: "1.x".to_owned(), name: "马鞍山示例建材有限公司".to_owned() });
-        assert!(matches!(kind.validate(&lie, date(2025, 6, 15)), Err(Refused::Rule(_))));
-        lie.sub = None;
-        assert!(matches!(kind.validate(&lie, date(2025, 6, 15)), Err(Refused::Rule(_))));
-    }
-
-    #[test]
-    fn what_identifies_a_record_and_what_it_says_are_two_things() {
-        let kinds = Kinds::builtin().unwrap();
-        let kind = kinds.newest("penalty").unwrap();
-        let before = statement(kind, penalty());
-        let mut after = before.clone();
-        after.body["content"] = json!("罚款，罚款0.6万元");
-        (after.iat, after.salt) = (1_760_000_000, Salt([8; 16]));
-        assert_eq!(kind.identity_of(&before), kind.identity_of(&after));
-        assert_ne!(kind.content_of(&before), kind.content_of(&after));
-        after.body["content"] = before.body["content"].clone();
-        after.body = after.body.into_iter().rev().collect();
-        assert_eq!(kind.content_of(&before), kind.content_of(&after));
-        after.body["number"] = json!("马市监罚决〔2024〕2号");
-        assert_ne!(kind.identity_of(&before), kind.identity_of(&after));
-    }
-
-    #[test]
-    fn an_upload_is_held_to_its_layout() {
-        let kinds = Kinds::builtin().unwrap();
-        let kind = kinds.newest("penalty").unwrap();
-        let Value::Object(mut body) = penalty() else { unreachable!() };
-        for member in ["party", "valid_until", "authority_uscc", "source", "source_uscc"] {
-            body.remove(member);
-        }
-        let codes = |layout: &str, at_fault: &[&str]| {
-            let layout = kind.layouts.iter().find(|l| l.name == layout).unwrap();
-            let faults = kind.faults(&body, at_fault, Some(layout), date(2025, 6, 15));
-            faults.into_iter().map(|f| (f.member, f.code.as_str())).collect::<Vec<_>>()
-        };
-        assert_eq!(codes("older", &[]), []);
-        let missing: Vec<String> = codes("chinese", &["source"]).into_iter().map(|(member, _)| member).collect();
-        assert_eq!(missing, ["party", "valid_until", "authority_uscc", "source_uscc"]);
-    }
-
-    #[test]
-    fn nothing_is_compared_with_a_date_that_is_itself_at_fault() {
-        let kinds = Kinds::builtin().unwrap();
-        let kind = kinds.newest("penalty").unwrap();
-        let layout = kind.layouts.iter().find(|l| l.name == "code");
-        let Value::Object(mut body) = penalty() else { unreachable!() };
-        body["decided"] = json!("2093-01-05");
-        let faults = kind.faults(&body, &[], layout, date(2025, 6, 15));
-        assert_eq!(faults.iter().map(|f| f.member.as_str()).collect::<Vec<_>>(), ["decided"]);
-        body.remove("decided");
-        assert_eq!(kind.faults(&body, &["decided"], layout, date(2025, 6, 15)), []);
-    }
-
-    #[test]
-    fn a_faulty_schema_says_where() {
-        for (text, expected) in [
-            ("{", "not JSON"),
-            (r#"{"title": "x", "type": 7, "x-kind": {"name": "x", "version": 1}}"#, "not a schema"),
-            (r#"{"title": "x", "x-kind": {"name": "X", "version": 1}}"#, "x-kind"),
-            (r#"{"title": "x", "x-kind": {"name": "x", "version": 1, "record": true}}"#, "x-identity"),
-            (r#"{"title": "x", "x-kind": {"name": "x", "version": 1}, "required": ["y"]}"#, "\"y\" is named"),
-            (
-                r#"{"title": "x", "x-kind": {"name": "x", "version": 1}, "properties": {"a": {"title": "a", "x-form": "z"}}}"#,
-                "a: x-form",
-            ),
-        ] {
-            let reason = schema_file::read(text).unwrap_err();
-            assert!(reason.contains(expected), "{reason}");
-        }
-    }
-}
+mod tests;

@@ -4,11 +4,14 @@ use jiff::civil::Date;
 use serde_json::{Map, Value};
 
 use super::{Kind, Layout, Member};
+use crate::record::identifier::UNKNOWN;
 use crate::record::{Amount, Fault, FaultCode, date};
 
 /// The rules of one member, each an `x-` keyword of its schema.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
+    /// `x-known`: the code that stands for unknown is no value here.
+    pub known: bool,
     /// `x-not-before`: a date not before the first of these that is present.
     pub not_before: Vec<String>,
     /// `x-not-future`: a date not after the day of judging.
@@ -23,6 +26,127 @@ pub struct Rules {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Condition(pub Vec<(String, Vec<Option<String>>)>);
 
+impl Kind {
+    /// The faults of a body, at most one a member, the first in the order of the receipt's table; in the order of the members.
+    ///
+    /// `at_fault` names members that already have a fault (their values could not be read): they are neither judged nor
+    /// compared with, nor missing. `layout` is the upload's: what it has no column for is not required; None for a peer's
+    /// statement, of which only the schema's `required` is demanded. `today` is the day after which nothing can have been
+    /// decided.
+    pub fn faults(
+        &self,
+        body: &Map<String, Value>,
+        at_fault: &[&str],
+        layout: Option<&Layout>,
+        today: Date,
+    ) -> Vec<Fault> {
+        let at_fault = at_fault.iter().filter_map(|name| self.position(name)).fold(0, |set, at| set | 1 << at);
+        let mut judged = Judged { kind: self, body, present: 0, at_fault, faults: Vec::new() };
+        // each of these stages leaves alone what an earlier one found at fault
+        judged.values();
+        judged.missing(layout);
+        judged.not_future(today);
+        judged.not_before();
+        let mut faults = judged.faults;
+        faults.sort_by_key(|(member, code)| (*member, *code));
+        faults.into_iter().map(|(member, code)| self.members[member].fault(code)).collect()
+    }
+}
+
+/// A body while it is judged. A set of members is a number, a bit each.
+struct Judged<'a> {
+    kind: &'a Kind,
+    body: &'a Map<String, Value>,
+    present: u128,
+    at_fault: u128,
+    faults: Vec<(usize, FaultCode)>,
+}
+
+impl<'a> Judged<'a> {
+    /// Each value by itself: too long, of another form, or suspicious.
+    fn values(&mut self) {
+        for (name, value) in self.body {
+            // a member that the kind does not have is its schema's affair
+            let Some(at) = self.kind.position(name) else { continue };
+            self.present |= 1 << at;
+            if let Some(code) = self.kind.members[at].fault_of(value).filter(|_| !self.is_at_fault(at)) {
+                self.add(at, code);
+            }
+        }
+    }
+
+    fn missing(&mut self, layout: Option<&Layout>) {
+        for (at, member) in self.kind.members.iter().enumerate() {
+            if (self.present | self.at_fault) & 1 << at == 0 && self.is_required(member, layout) {
+                self.faults.push((at, FaultCode::E101));
+            }
+        }
+        // only now: that one member is missing says nothing about a condition on it
+        self.at_fault |=
+            self.faults.iter().filter(|(_, code)| !code.is_warning()).fold(0, |set, (at, _)| set | 1 << at);
+    }
+
+    fn is_required(&self, member: &Member, layout: Option<&Layout>) -> bool {
+        let name = &member.name;
+        let has_column = |layout: &Layout| layout.columns.iter().any(|(column, _)| column == name);
+        match layout {
+            _ if self.kind.required.contains(name) => true,
+            Some(layout) if layout.required.contains(name) => true,
+            _ if member.rules.required_if.is_empty() => false,
+            Some(layout) if !has_column(layout) => false,
+            _ => member.rules.required_if.iter().any(|condition| self.holds(condition)),
+        }
+    }
+
+    /// Whether a condition holds; of a member at fault nothing is known.
+    fn holds(&self, condition: &Condition) -> bool {
+        let is_known = |(name, _): &(String, _)| self.kind.position(name).is_some_and(|at| !self.is_at_fault(at));
+        condition.0.iter().all(is_known) && condition.holds(self.body)
+    }
+
+    fn not_future(&mut self, today: Date) {
+        for (at, _) in self.members(|member| member.rules.not_future) {
+            if self.day(at).is_some_and(|day| day > today) {
+                self.add(at, FaultCode::E105);
+            }
+        }
+    }
+
+    /// No date lies before the first given of those that it must not precede. One that is at fault was given, but nothing
+    /// is compared with it.
+    fn not_before(&mut self) {
+        let mut early = Vec::new();
+        for (at, member) in self.members(|member| !member.rules.not_before.is_empty()) {
+            let Some(day) = self.day(at) else { continue };
+            let mut others = member.rules.not_before.iter().filter_map(|name| self.kind.position(name));
+            let given = others.find(|other| (self.present | self.at_fault) & 1 << other != 0);
+            if given.and_then(|other| self.day(other)).is_some_and(|other| day < other) {
+                early.push((at, FaultCode::E105));
+            }
+        }
+        self.faults.append(&mut early);
+    }
+
+    fn members(&self, which: fn(&Member) -> bool) -> impl Iterator<Item = (usize, &'a Member)> + use<'a> {
+        self.kind.members.iter().enumerate().filter(move |(_, member)| which(member))
+    }
+
+    /// A date that is not at fault.
+    fn day(&self, at: usize) -> Option<Date> {
+        let value = self.body.get(&self.kind.members[at].name).filter(|_| !self.is_at_fault(at))?;
+        date::parse_canonical(value.as_str()?)
+    }
+
+    fn is_at_fault(&self, at: usize) -> bool {
+        self.at_fault & 1 << at != 0
+    }
+
+    fn add(&mut self, at: usize, code: FaultCode) {
+        self.at_fault |= if code.is_warning() { 0 } else { 1 << at };
+        self.faults.push((at, code));
+    }
+}
+
 impl Condition {
     /// Whether every member has one of its values.
     pub fn holds(&self, body: &Map<String, Value>) -> bool {
@@ -33,95 +157,29 @@ impl Condition {
     }
 }
 
-impl Kind {
-    /// The faults of a body, at most one a member, the first in the order of the receipt's table; in the order of the members.
-    ///
-    /// `at_fault` names members that already have a fault (their values could not be read): they are neither judged nor
-    /// compared with. `layout` is the upload's: what it has no column for is not required; None for a peer's statement, of
-    /// which only the schema's `required` is demanded. `today` is the day after which nothing can have been decided.
-    pub fn faults(
-        &self,
-        body: &Map<String, Value>,
-        at_fault: &[&str],
-        layout: Option<&Layout>,
-        today: Date,
-    ) -> Vec<Fault> {
-        let sound: Vec<&Member> = self.members.iter().filter(|m| !at_fault.contains(&m.name.as_str())).collect();
-        let mut faults: Vec<Fault> = Vec::new();
-        // each of these stages leaves alone what an earlier one found at fault
-        let stages: [&dyn Fn(&Member, &Spoilt<'_>) -> Option<FaultCode>; 3] = [
-            &|member, _| self.own_fault(member, body, layout),
-            &|member, _| member.is_future(body, today).then_some(FaultCode::E105),
-            &|member, spoilt| member.is_too_early(body, spoilt).then_some(FaultCode::E105),
-        ];
-        for stage in stages {
-            let spoilt = |name: &str| {
-                at_fault.contains(&name) || faults.iter().any(|f| f.member == name && !f.code.is_warning())
-            };
-            let found = sound.iter().filter(|member| !spoilt(&member.name));
-            let found: Vec<Fault> = found.filter_map(|m| stage(m, &spoilt).map(|code| m.fault(code))).collect();
-            faults.extend(found);
-        }
-        faults.sort_by_key(|fault| self.members.iter().position(|m| m.name == fault.member));
-        faults
-    }
-
-    /// The fault of a member by itself: missing, too long, of another form, or suspicious.
-    fn own_fault(&self, member: &Member, body: &Map<String, Value>, layout: Option<&Layout>) -> Option<FaultCode> {
-        let Some(value) = body.get(&member.name) else {
-            return self.is_required(member, body, layout).then_some(FaultCode::E101);
-        };
-        if let (Some(most), Some(text)) = (member.max_length, value.as_str())
-            && text.chars().count() > most
-        {
-            return Some(FaultCode::E102);
-        }
-        member.form.fault_of(value).or_else(|| member.rules.suspects(value).then_some(FaultCode::W102))
-    }
-
-    fn is_required(&self, member: &Member, body: &Map<String, Value>, layout: Option<&Layout>) -> bool {
-        let name = &member.name;
-        if self.required.contains(name) {
-            return true;
-        }
-        let has_column = |layout: &Layout| layout.columns.iter().any(|(column, _)| column == name);
-        match layout {
-            Some(layout) if !has_column(layout) => false,
-            Some(layout) if layout.required.contains(name) => true,
-            _ => member.rules.required_if.iter().any(|condition| condition.holds(body)),
-        }
-    }
-}
-
 impl Member {
-    /// The member's fault, in the code's words and, for a code list, with the advice of the value.
+    /// A fault of this member, in the code's words.
     pub fn fault(&self, code: FaultCode) -> Fault {
         Fault { member: self.name.clone(), code, message: format!("{}：{}", self.title, code.message()) }
     }
 
-    fn is_future(&self, body: &Map<String, Value>, today: Date) -> bool {
-        self.rules.not_future && day(body, &self.name).is_some_and(|day| day > today)
-    }
-
-    /// Whether the date lies before the first given of those that it must not precede. One that is at fault was given,
-    /// but nothing is compared with it.
-    fn is_too_early(&self, body: &Map<String, Value>, spoilt: &Spoilt<'_>) -> bool {
-        let given = self.rules.not_before.iter().find(|name| body.contains_key(*name) || spoilt(name));
-        let bound = given.filter(|name| !spoilt(name)).and_then(|name| day(body, name));
-        matches!((day(body, &self.name), bound), (Some(own), Some(bound)) if own < bound)
+    fn fault_of(&self, value: &Value) -> Option<FaultCode> {
+        let text = value.as_str();
+        // no text has more characters than bytes
+        let is_longer = |most: usize| text.is_some_and(|t| t.len() > most && t.chars().count() > most);
+        if self.max_length.is_some_and(is_longer) {
+            return Some(FaultCode::E102);
+        }
+        if self.rules.known && text == Some(UNKNOWN) {
+            return Some(FaultCode::E101);
+        }
+        self.form.fault_of(value).or_else(|| self.rules.suspects(value).then_some(FaultCode::W102))
     }
 }
 
 impl Rules {
     fn suspects(&self, value: &Value) -> bool {
-        let amount = value.as_str().and_then(|text| Amount::parse(text, 36, 12).ok());
-        matches!((&self.warn_from, amount), (Some(from), Some(amount)) if amount >= *from)
+        let Some(from) = &self.warn_from else { return false };
+        value.as_str().and_then(|text| Amount::parse(text, 36, 12).ok()).is_some_and(|amount| amount >= *from)
     }
-}
-
-/// Whether a member is at fault.
-type Spoilt<'a> = dyn Fn(&str) -> bool + 'a;
-
-fn day(body: &Map<String, Value>, name: &str) -> Option<Date> {
-    body.get(name).and_then(Value::as_str).and_then(date::parse_canonical)
 }

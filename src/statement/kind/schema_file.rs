@@ -1,13 +1,32 @@
 //! Reading a schema file: plain JSON Schema for bodies, and `x-` keywords for all that a schema cannot say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{Code, Condition, Form, Kind, Layout, Member, Rules, Sharing, SubjectMembers};
+use super::validate::Schema;
+use super::{Code, Condition, Form, Kind, Layout, Member, Rules, Sharing, SubjectMembers, check};
 use crate::record::Amount;
-use crate::statement::{Audience, NodeId, Reader, Typ};
+use crate::statement::{Audience, NodeId, Reader, Typ, json};
+
+/// The `x-` keywords at the top of a schema, as [`Head`] reads them.
+const OF_KIND: [&str; 7] =
+    ["x-kind", "x-sharing", "x-audience", "x-identity", "x-subject", "x-layouts", "x-upload-only"];
+/// The `x-` keywords of a member, as [`Property`] reads them.
+const OF_MEMBER: [&str; 11] = [
+    "x-form",
+    "x-decimal",
+    "x-codes",
+    "x-columns",
+    "x-personal",
+    "x-adds-to",
+    "x-known",
+    "x-not-before",
+    "x-not-future",
+    "x-required-if",
+    "x-warn-from",
+];
 
 /// The `x-` keywords at the top of a schema.
 #[derive(Deserialize)]
@@ -59,6 +78,8 @@ struct SubjectKeyword {
     person_when: Option<Map<String, Value>>,
     #[serde(rename = "person-id")]
     person_id: Option<String>,
+    #[serde(rename = "person-without", default)]
+    person_without: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -89,6 +110,8 @@ struct Property {
     personal: bool,
     #[serde(rename = "x-adds-to")]
     adds_to: Option<String>,
+    #[serde(rename = "x-known", default)]
+    known: bool,
     #[serde(rename = "x-not-before", default)]
     not_before: Vec<String>,
     #[serde(rename = "x-not-future", default)]
@@ -115,9 +138,12 @@ enum CodeKeyword {
 
 /// A kind from the text of its schema file; the error says what is wrong, and where.
 pub(super) fn read(text: &str) -> Result<Kind, String> {
-    let schema: Value = serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))?;
-    let validator =
-        jsonschema::draft202012::options().build(&schema).map_err(|error| format!("not a schema: {error}"))?;
+    let schema = json::parse_object(text.as_bytes()).map_err(|error| format!("not JSON: {error}"))?;
+    known_keywords(&schema, &OF_KIND).map_err(|error| format!("at the top: {error}"))?;
+    let schema = Value::Object(schema);
+    if let Err(error) = jsonschema::draft202012::meta::validate(&schema) {
+        return Err(format!("not a schema: at {}: {error}", error.instance_path()));
+    }
     let head = Head::deserialize(&schema).map_err(|error| error.to_string())?;
     let typ = Typ { kind: head.kind.name.clone(), version: head.kind.version };
     typ.to_string().parse::<Typ>().map_err(|error| format!("x-kind: {error}"))?;
@@ -132,7 +158,7 @@ pub(super) fn read(text: &str) -> Result<Kind, String> {
             members.push(member(name, value, upload_only, &mut layouts)?);
         }
     }
-    let kind = Kind {
+    let mut kind = Kind {
         typ,
         title: head.title,
         is_record: head.kind.record,
@@ -143,14 +169,23 @@ pub(super) fn read(text: &str) -> Result<Kind, String> {
         subject: head.subject.map(subject).transpose()?,
         layouts,
         required: head.required,
-        validator,
+        positions: HashMap::new(),
+        schema: Schema::compile(&schema, &head.properties)?,
     };
-    check_names(&kind)?;
+    for (at, member) in kind.members.iter().enumerate() {
+        if kind.positions.insert(member.name.clone(), at).is_some() {
+            return Err(format!("{}: a member is uploaded only, or it is not", member.name));
+        }
+    }
+    check::names(&kind)?;
+    check::record(&kind, &schema)?;
     Ok(kind)
 }
 
 fn member(name: &str, value: &Value, upload_only: bool, layouts: &mut [Layout]) -> Result<Member, String> {
     let at = |error: &dyn std::fmt::Display| format!("{name}: {error}");
+    let keywords = value.as_object().ok_or_else(|| at(&"an object is expected"))?;
+    known_keywords(keywords, &OF_MEMBER).map_err(|error| at(&error))?;
     let property = Property::deserialize(value).map_err(|error| at(&error))?;
     for (layout, headers) in &property.columns {
         let known = layouts.iter_mut().find(|l| l.name == *layout);
@@ -167,6 +202,7 @@ fn member(name: &str, value: &Value, upload_only: bool, layouts: &mut [Layout]) 
         rules: Rules {
             required_if: property.required_if.iter().map(condition).collect::<Result<_, _>>().map_err(|e| at(&e))?,
             warn_from: property.warn_from.map(|text| Amount::parse(&text, 36, 12)).transpose().map_err(|e| at(&e))?,
+            known: property.known,
             not_before: property.not_before,
             not_future: property.not_future,
         },
@@ -178,6 +214,7 @@ fn form(property: &Property) -> Result<Form, String> {
     let codes = || property.codes.iter().flatten().map(code).collect::<Vec<_>>();
     Ok(match property.form.as_deref() {
         None if property.json_type.as_deref() == Some("integer") => Form::Integer,
+        None if property.json_type.as_deref() == Some("boolean") => Form::Boolean,
         None | Some("text") => Form::Text,
         Some("document-number") => Form::DocumentNumber,
         Some("date") => Form::Date,
@@ -188,6 +225,7 @@ fn form(property: &Property) -> Result<Form, String> {
         Some("uscc") => Form::Uscc,
         Some("registration") => Form::Registration,
         Some("person-id") => Form::PersonId,
+        Some("identifier") => Form::Identifier,
         Some("digest") => Form::Digest,
         Some("code" | "codes") if codes().is_empty() => return Err("a code list without x-codes".to_owned()),
         Some("code") => Form::Code(codes()),
@@ -227,6 +265,7 @@ fn subject(keyword: SubjectKeyword) -> Result<SubjectMembers, String> {
         registration: keyword.registration,
         person_when: keyword.person_when.as_ref().map(condition).transpose()?,
         person_id: keyword.person_id,
+        person_without: keyword.person_without,
     })
 }
 
@@ -265,32 +304,10 @@ fn audience(keyword: &[String]) -> Result<Audience, String> {
     }
 }
 
-/// Every member that a keyword names must be one.
-fn check_names(kind: &Kind) -> Result<(), String> {
-    let is_member = |name: &str| name == "@subject" || kind.member(name).is_some();
-    let conditions = kind.members.iter().flat_map(|m| &m.rules.required_if).flat_map(|c| &c.0).map(|(name, _)| name);
-    let subject = kind.subject.iter().flat_map(|s| {
-        let when = s.person_when.iter().flat_map(|c| &c.0).map(|(name, _)| name);
-        [Some(&s.name), s.uscc.as_ref(), s.registration.as_ref(), s.person_id.as_ref()]
-            .into_iter()
-            .flatten()
-            .chain(when)
-    });
-    let mut named = kind
-        .identity
-        .iter()
-        .flatten()
-        .chain(&kind.required)
-        .chain(kind.layouts.iter().flat_map(|layout| &layout.required))
-        .chain(kind.members.iter().flat_map(|m| &m.rules.not_before))
-        .chain(kind.members.iter().filter_map(|m| m.adds_to.as_ref()))
-        .chain(conditions)
-        .chain(subject);
-    if let Some(unknown) = named.find(|name| !is_member(name)) {
-        return Err(format!("{unknown:?} is named but is no member"));
+/// Refuses a keyword that is misspelt: what it should have said would silently not hold.
+fn known_keywords(schema: &Map<String, Value>, known: &[&str]) -> Result<(), String> {
+    match schema.keys().find(|name| name.starts_with("x-") && !known.contains(&name.as_str())) {
+        None => Ok(()),
+        Some(name) => Err(format!("{name} is no keyword here; known are {}", known.join(", "))),
     }
-    if kind.is_record && kind.identity.is_empty() {
-        return Err("a record without x-identity".to_owned());
-    }
-    Ok(())
 }
