@@ -4,6 +4,7 @@ mod architecture;
 mod audit;
 mod append;
 mod appender;
+mod crash;
 mod database;
 mod growth;
 mod own_log;

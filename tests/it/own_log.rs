@@ -76,18 +76,28 @@ impl OwnLog {
     }
 
     pub fn unsigned(&self, record: u64, salt: u128, prev: Option<Digest>) -> Statement {
-        let mut body = serde_json::Map::new();
-        body.insert("determinationNo".to_owned(), format!("示例罚〔2026〕{record}号").into());
+        let name = format!("示例{}有限公司", record % 100);
+        let body = serde_json::json!({
+            "name": name,
+            "number": format!("示例罚〔2026〕{record}号"),
+            "violation": "示例违法行为",
+            "facts": "示例事实",
+            "basis": "《示例条例》第一条",
+            "category": ["罚款"],
+            "content": "罚款示例",
+            "decided": "2026-01-15",
+            "authority": "示例市市场监督管理局",
+        });
         Statement {
             typ: Typ::first("penalty"),
             iss: self.origin.node.clone(),
             iat: NOW,
             aud: Audience::Everyone,
             salt: Salt(salt.to_be_bytes()),
-            sub: Some(Subject::Named { name: format!("示例{}有限公司", record % 100) }),
+            sub: Some(Subject::Named { name }),
             prev,
             refs: Vec::new(),
-            body,
+            body: body.as_object().unwrap().clone(),
         }
     }
 }
