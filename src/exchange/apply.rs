@@ -1,7 +1,7 @@
 //! A judged chunk goes into the store, together with the cursor, in one transaction: a kill at any point neither loses
 //! nor repeats an entry.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::Fault;
 use super::judge::Judged;
@@ -49,7 +49,8 @@ pub async fn apply(
 }
 
 /// Goes through the records of a chunk in order, as if they came one by one, and refuses each that does not replace the
-/// version current at its place: so every mirror refuses the same ones, wherever its chunks end.
+/// version current at its place: so every mirror refuses the same ones, wherever its chunks end. One that replaces a
+/// version that is held is held with it.
 async fn refuse_superseded(db: &Db, log: &LogRow, judged: &mut Judged) -> Result<(), Fault> {
     let mut identities: HashMap<String, Vec<[u8; 32]>> = HashMap::new();
     for (kind, projection) in judged.entries.iter().filter_map(|entry| record(&entry.stored)) {
@@ -63,17 +64,38 @@ async fn refuse_superseded(db: &Db, log: &LogRow, judged: &mut Judged) -> Result
             current.insert((kind.clone(), identity), version.digest);
         }
     }
+    let mut held: HashSet<Digest> = HashSet::new();
     for entry in &mut judged.entries {
+        if matches!(entry.stored, Stored::Held(..)) {
+            held.insert(entry.entry.digest);
+        }
         let Some((kind, projection)) = record(&entry.stored) else { continue };
         let Some(key) = &projection.record else { continue };
         let place = (kind.to_owned(), key.identity);
         if projection.prev == current.get(&place).copied() {
             current.insert(place, entry.entry.digest);
-        } else if let Stored::Accepted(verified, _) = &entry.stored {
-            entry.stored = Stored::Refused(verified.jws().to_owned(), Refused::Prev.to_string());
+            continue;
+        }
+        let early = match projection.prev {
+            Some(prev) => held.contains(&prev) || is_held(db, log, &prev).await?,
+            None => false,
+        };
+        if let Stored::Accepted(verified, _) = &entry.stored {
+            entry.stored = if early {
+                held.insert(entry.entry.digest);
+                Stored::Held(verified.clone(), "what it replaces is held itself".to_owned())
+            } else {
+                Stored::Refused(verified.jws().to_owned(), Refused::Prev.to_string())
+            };
         }
     }
     Ok(())
+}
+
+/// Whether this version stands in the log and is early: another node, whose clock is ahead or whose kinds are newer, may
+/// have accepted it, so what replaces it must not be refused for that.
+async fn is_held(db: &Db, log: &LogRow, version: &Digest) -> Result<bool, Fault> {
+    Ok(db.find(version).await?.iter().any(|row| row.log == log.id && row.verdict.starts_with("held")))
 }
 
 /// Kind and projection of an accepted statement.

@@ -74,6 +74,17 @@ pub enum Fault {
         /// Size of the checkpoint served.
         served: u64,
     },
+    /// A checkpoint beyond the size at which the owner's descriptor closed the log.
+    #[error("the log was closed at {closed} entries; a checkpoint of {served} was served")]
+    Closed {
+        /// Size at which it was closed.
+        closed: u64,
+        /// Size of the checkpoint served.
+        served: u64,
+    },
+    /// Entry 0 is not a descriptor of one line with the confirmed one: nothing behind it could be verified.
+    #[error("the log does not begin with a descriptor of its owner: {0}")]
+    Beginning(String),
     /// The tiles of the right edge have another root than the checkpoint.
     #[error("the tiles at the edge of {size} entries do not give the checkpoint's root")]
     Root {

@@ -23,6 +23,12 @@ use crate::trust::registry::Peer;
 const REST: Duration = Duration::from_secs(2);
 /// A good contact is noted at most this often.
 const NOTE_EVERY: Duration = Duration::from_secs(1);
+/// How long a mirror may take for a turn: a slow one must not keep the feed from an owner who is back. What it has served
+/// until then is stored.
+const MIRROR_TURN: Duration = Duration::from_secs(60);
+/// An answer without news that comes sooner than this was not held open; the next request then waits.
+const PROMPT: Duration = Duration::from_millis(100);
+const AFTER_PROMPT: Duration = Duration::from_millis(250);
 
 /// The feed of one mirrored log.
 pub struct Feed {
@@ -36,13 +42,15 @@ pub struct Feed {
     noted: Option<Instant>,
     /// When held statements were tried last.
     tried_held: Option<Instant>,
+    /// The owner's keys, and the last descriptor of the log and the owner's newest that they were worked out from.
+    keys: Option<(Option<u64>, String, Keys)>,
 }
 
 impl Feed {
     /// A feed of `origin`; `seed` sets its jitter.
     pub fn new(around: Surroundings, clients: Clients, origin: Origin, seed: u64) -> Self {
         let sources = Sources::new(origin.node.clone(), around.settings.backoff, seed);
-        Self { around, clients, origin, sources, etag: None, noted: None, tried_held: None }
+        Self { around, clients, origin, sources, etag: None, noted: None, tried_held: None, keys: None }
     }
 
     /// Pulls until it is aborted.
@@ -71,35 +79,50 @@ impl Feed {
         };
         let Some(peer) = peers.into_iter().find(|peer| peer.node == node) else { return };
 
+        let begun = Instant::now();
         let outcome = match self.clients.of(&peer, &self.around) {
             Ok(client) => {
                 let server = if node == self.origin.node { Server::Owner } else { Server::Mirror };
                 let source = Source { node: node.clone(), client, server };
-                self.ask(&log, &owner, &source).await
+                let turn = self.ask(&log, &owner, &source);
+                match server {
+                    Server::Owner => turn.await,
+                    Server::Mirror => {
+                        let slow = Err(Fault::Slow("a turn", MIRROR_TURN));
+                        tokio::time::timeout(MIRROR_TURN, turn).await.unwrap_or(slow)
+                    }
+                }
             }
             Err(fault) => Err(fault),
         };
         match outcome {
-            Ok(()) => self.good(&node).await,
+            Ok(news) => self.good(&node, news || begun.elapsed() > PROMPT).await,
             Err(fault) => self.bad(&log, &owner, &node, fault).await,
         }
     }
 
-    /// Asks a source for a newer checkpoint and pulls up to it.
-    async fn ask(&mut self, log: &LogRow, owner: &Peer, source: &Source) -> Result<(), Fault> {
-        let keys = self.keys(log, owner).await?;
+    /// Asks a source for a newer checkpoint and pulls up to it; false if there was nothing new.
+    async fn ask(&mut self, log: &LogRow, owner: &Peer, source: &Source) -> Result<bool, Fault> {
+        let keys = self.keys(log, owner, source).await?;
         if due(self.tried_held, self.around.settings.retry_held) {
             held::retry(&self.around.db, log, &keys, &self.around.kinds, &self.around.clock).await?;
             self.tried_held = Some(Instant::now());
         }
         let known = if source.server == Server::Owner { self.etag.as_deref() } else { None };
         let served = source.client.checkpoint(&self.origin, known, self.wait()).await?;
-        let Some(served) = served else { return Ok(()) };
+        let Some(served) = served else { return Ok(false) };
 
         let target = head::open(&served.note, &self.origin, &owner.descriptor.log_keys(&self.origin))?;
         let size = target.size;
+        let this = owner.descriptor.logs.iter().find(|entry| entry.origin == self.origin);
+        if let Some(closed) = this.and_then(|entry| entry.closed_at)
+            && size > closed
+        {
+            return Err(Fault::Closed { closed, served: size });
+        }
         let now = self.around.clock.now_ms();
         let tiles = head::advance(&self.around.db, log, source, target, now).await?;
+        let news = tiles.is_some();
         if let Some(tiles) = tiles {
             Box::pin(self.pull(log.clone(), keys, source, tiles, owner)).await?;
             tracing::debug!(origin = %self.origin, size, from = %source.node, "pulled");
@@ -107,7 +130,7 @@ impl Feed {
         if source.server == Server::Owner {
             self.etag = served.etag;
         }
-        Ok(())
+        Ok(news)
     }
 
     /// Fetches, judges and applies all that the tiles commit to beyond the cursor. The three go on side by side, a chunk
@@ -160,17 +183,38 @@ impl Feed {
     }
 
     /// The keys of the owner as this node's copy of the log has them.
-    async fn keys(&self, log: &LogRow, owner: &Peer) -> Result<Keys, Fault> {
+    async fn keys(&mut self, log: &LogRow, owner: &Peer, source: &Source) -> Result<Keys, Fault> {
+        if let Some((last, confirmed, keys)) = &self.keys
+            && *last == log.descriptor
+            && *confirmed == owner.descriptor_jws
+        {
+            return Ok(keys.clone());
+        }
         let accepted = self.around.db.descriptors(log.id).await?;
-        Keys::with(owner.descriptor_jws.clone(), &accepted).map_err(|error| Fault::Damaged(error.to_string()))
+        let keys = if accepted.is_empty() && source.server == Server::Owner {
+            // entry 0 may be older than the confirmed descriptor by more than one change of the root
+            let mut line = source.client.descriptors().await?;
+            line.reverse();
+            Keys::new(&owner.descriptor_jws, line)
+        } else {
+            Keys::with(&owner.descriptor_jws, &accepted).map_err(|error| Fault::Damaged(error.to_string()))?
+        };
+        if !accepted.is_empty() {
+            self.keys = Some((log.descriptor, owner.descriptor_jws.clone(), keys.clone()));
+        }
+        Ok(keys)
     }
 
     fn wait(&self) -> Duration {
         if self.etag.is_some() { self.around.settings.wait } else { Duration::ZERO }
     }
 
-    async fn good(&mut self, node: &NodeId) {
+    /// `fair` if it had news, or held the request open while it had none.
+    async fn good(&mut self, node: &NodeId, fair: bool) {
         self.sources.note(node, Outcome::Good, Instant::now());
+        if !fair {
+            tokio::time::sleep(AFTER_PROMPT).await;
+        }
         if *node == self.origin.node && due(self.noted, NOTE_EVERY) {
             self.note(node, None).await;
             self.noted = Some(Instant::now());
@@ -180,15 +224,21 @@ impl Feed {
     async fn bad(&mut self, log: &LogRow, owner: &Peer, node: &NodeId, fault: Fault) {
         let from_owner = *node == self.origin.node;
         self.etag = None;
+        // a log key may have been changed, and the new descriptor stands behind the checkpoint that it is needed for
+        let fault = match fault {
+            Fault::Key { .. } if from_owner => match self.newer_descriptor(owner).await {
+                Ok(true) => return,
+                Ok(false) => fault,
+                // not a lie before the owner could be asked
+                Err(unanswered) => unanswered,
+            },
+            fault => fault,
+        };
         if fault.is_ours() {
             if !matches!(fault, Fault::Moved) {
                 tracing::warn!(origin = %self.origin, %fault, "this node fails the feed");
                 tokio::time::sleep(REST).await;
             }
-            return;
-        }
-        // a log key may have been changed, and the new descriptor stands behind the checkpoint that it is needed for
-        if from_owner && matches!(fault, Fault::Key { .. }) && self.newer_descriptor(owner).await {
             return;
         }
         let outcome = match &fault {
@@ -225,18 +275,14 @@ impl Feed {
     }
 
     /// Asks the owner for its descriptors; true if one follows on the one that is known.
-    async fn newer_descriptor(&self, owner: &Peer) -> bool {
-        let Some(peer) = self.around.registry.peer(&owner.node) else { return false };
-        let Ok(client) = self.clients.of(&peer, &self.around) else { return false };
-        let Ok(descriptors) = client.descriptors().await else { return false };
+    async fn newer_descriptor(&self, owner: &Peer) -> Result<bool, Fault> {
+        let Some(peer) = self.around.registry.peer(&owner.node) else { return Ok(false) };
+        let descriptors = self.clients.of(&peer, &self.around)?.descriptors().await?;
         let mut newer = false;
         for jws in descriptors.iter().rev() {
-            match follow(&self.around, owner, jws).await {
-                Ok(taken) => newer |= taken,
-                Err(error) => tracing::warn!(peer = %owner.node, %error, "could not take a descriptor"),
-            }
+            newer |= follow(&self.around, owner, jws).await?;
         }
-        newer
+        Ok(newer)
     }
 }
 

@@ -63,7 +63,12 @@ impl Judge {
         let mut at = 0;
         while at < read.len() {
             // a descriptor changes the keys of those behind it, so everything up to the next one goes together
-            if let Some(descriptor) = self.descriptor(chunk, at, &read[at]) {
+            let descriptor = self.descriptor(chunk, at, &read[at]);
+            if chunk.first + at as u64 == 0 && !matches!(descriptor, Some(Stored::Accepted(..))) {
+                let refused = if let Some(Stored::Refused(_, why)) = descriptor { Some(why) } else { None };
+                return Err(Fault::Beginning(refused.unwrap_or_else(|| "it is none".to_owned())));
+            }
+            if let Some(descriptor) = descriptor {
                 if let Stored::Accepted(verified, _) = &descriptor {
                     descriptors.push(verified.clone());
                 }

@@ -1,33 +1,40 @@
 //! The keys of a log's owner as the descriptors in its log set them: a statement is valid under the last one below it.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use crate::statement::{Digest, KeyRing, Refused, Verified};
 use crate::trust::descriptor::Descriptor;
 
-/// A descriptor in a log, and the keys that it makes valid behind it.
-struct Step {
-    index: u64,
-    descriptor: Descriptor,
-    ring: KeyRing,
-}
-
-/// The descriptors of one log, from entry 0 up.
+/// The keys of one log's owner, from the descriptor at entry 0 up. Cheap to clone.
+#[derive(Clone)]
 pub struct Keys {
-    /// What the administrators confirmed: the first descriptor must be of one line with it.
-    confirmed: String,
-    steps: Vec<Step>,
+    /// What the administrators confirmed, or what has followed on it since: entry 0 must be of one line with it.
+    confirmed: Arc<str>,
+    /// Descriptors of the owner, oldest first, that may stand in that line between entry 0 and the confirmed one.
+    line: Arc<[String]>,
+    /// The last descriptor of the log so far.
+    last: Option<Arc<Descriptor>>,
+    /// From behind which index on which keys are valid.
+    steps: Vec<(u64, Arc<KeyRing>)>,
 }
 
 impl Keys {
-    /// No descriptor of the log is known yet, but one of its owner is confirmed.
-    pub fn new(confirmed: String) -> Self {
-        Self { confirmed, steps: Vec::new() }
+    /// No descriptor of the log is known yet, but one of its owner is confirmed. `line` may be whatever the owner says
+    /// its descriptors are, oldest first: each is verified by the one before it.
+    pub fn new(confirmed: &str, line: Vec<String>) -> Self {
+        Self { confirmed: confirmed.into(), line: line.into(), last: None, steps: Vec::new() }
     }
 
-    /// With the descriptors that this node has accepted in the log: (index, statement), in order.
-    pub fn with(confirmed: String, accepted: &[(u64, String)]) -> Result<Self, Refused> {
-        let mut keys = Self::new(confirmed);
+    /// With the descriptors that this node has accepted in the log: (index, statement), in order. The first of them was held
+    /// against the confirmed one when it came, and that one has moved on since, so it is not held against it again.
+    pub fn with(confirmed: &str, accepted: &[(u64, String)]) -> Result<Self, Refused> {
+        let mut keys = Self::new(confirmed, Vec::new());
         for (index, jws) in accepted {
-            let (_, next) = keys.next(*index, jws)?;
+            let next = match &keys.last {
+                Some(_) => keys.next(*index, jws)?.1,
+                None => Descriptor::open(jws).map_err(|error| broken(&error))?.1,
+            };
             keys.take(*index, next);
         }
         Ok(keys)
@@ -35,34 +42,160 @@ impl Keys {
 
     /// The keys for the statement at `index`; None before the first descriptor.
     pub fn at(&self, index: u64) -> Option<&KeyRing> {
-        self.steps.iter().rev().find(|step| step.index < index).map(|step| &step.ring)
+        self.steps.iter().rev().find(|(from, _)| *from < index).map(|(_, ring)| &**ring)
     }
 
     /// Verifies a descriptor at `index` as the next one of the log, without taking it yet.
     pub fn next(&self, index: u64, jws: &str) -> Result<(Verified, Descriptor), Refused> {
-        let next = match self.steps.last() {
-            Some(step) => step.descriptor.successor(jws),
+        let next = match &self.last {
+            Some(last) => last.successor(jws),
             None if index == 0 => return self.first(jws),
             None => return Err(Refused::UnknownKey),
         };
-        next.map_err(|error| Refused::Rule(format!("not the successor of the descriptor before it: {error}")))
+        next.map_err(|error| broken(&error))
     }
 
     /// From here on a descriptor's keys are valid.
     pub fn take(&mut self, index: u64, descriptor: Descriptor) {
-        let ring = descriptor.key_ring();
-        self.steps.push(Step { index, descriptor, ring });
+        self.steps.push((index, Arc::new(descriptor.key_ring())));
+        self.last = Some(Arc::new(descriptor));
     }
 
-    /// Entry 0 vouches for itself, and must be the confirmed descriptor or stand in one line with it: what signed the one
-    /// must have been entitled to sign the other.
+    /// Entry 0 vouches for itself, and must stand in one line with the confirmed descriptor. Forwards a descriptor commits to
+    /// the root that may follow. Backwards that commitment proves nothing, since anybody can make it: there the same root
+    /// must have signed, or `prev` must lead back.
     fn first(&self, jws: &str) -> Result<(Verified, Descriptor), Refused> {
-        let rule = |why: String| Refused::Rule(format!("not of one line with the confirmed descriptor: {why}"));
-        let (verified, first) = Descriptor::open(jws).map_err(|error| rule(error.to_string()))?;
-        if verified.digest() == Digest::of(self.confirmed.as_bytes()) || first.successor(&self.confirmed).is_ok() {
+        let (verified, first) = Descriptor::open(jws).map_err(|error| broken(&error))?;
+        let (known, confirmed) = Descriptor::open(&self.confirmed).map_err(|error| broken(&error))?;
+        let same_root = first.node == confirmed.node && first.root == confirmed.root;
+        if (same_root && first.sequence <= confirmed.sequence)
+            || self.leads_back(&known, verified.digest())
+            || self.leads_on(confirmed, &verified)
+        {
             return Ok((verified, first));
         }
-        let (_, confirmed) = Descriptor::open(&self.confirmed).map_err(|error| rule(error.to_string()))?;
-        confirmed.successor(jws).map_err(|error| rule(error.to_string()))
+        Err(broken(&"entry 0 is not of one line with the confirmed descriptor"))
+    }
+
+    /// Whether `prev` leads from this descriptor to that one.
+    fn leads_back(&self, from: &Verified, to: Digest) -> bool {
+        let by_digest: HashMap<Digest, &str> =
+            self.line.iter().map(|jws| (Digest::of(jws.as_bytes()), jws.as_str())).collect();
+        let mut at = from.digest();
+        let mut prev = from.statement().prev;
+        // digests cannot go round in a circle
+        while at != to {
+            let Some(before) = prev else { return false };
+            at = before;
+            prev = match by_digest.get(&before).map(|jws| Descriptor::open(jws)) {
+                Some(Ok((verified, _))) => verified.statement().prev,
+                _ => None,
+            };
+        }
+        true
+    }
+
+    /// Whether each descriptor from this one to that one follows on the one before it.
+    fn leads_on(&self, from: Descriptor, to: &Verified) -> bool {
+        let mut at = from;
+        for next in self.line.iter().map(String::as_str).chain([to.jws()]) {
+            let Ok((verified, next)) = at.successor(next) else { continue };
+            if verified.digest() == to.digest() {
+                return true;
+            }
+            at = next;
+        }
+        false
+    }
+}
+
+fn broken(why: &dyn std::fmt::Display) -> Refused {
+    Refused::Rule(format!("a descriptor that does not stand in its node's line: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng as _;
+    use rand::rngs::StdRng;
+
+    use super::*;
+    use crate::statement::{SigningKey, Suite};
+    use crate::trust::descriptor::{KeyEntry, KeyState, Purpose, thumbprint};
+
+    /// Descriptors 1 to 4 of a node, each signed by the root key that the one before it committed to.
+    fn line() -> Vec<String> {
+        let mut rng = StdRng::seed_from_u64(1);
+        let roots: Vec<SigningKey> = (0..5).map(|_| SigningKey::generate(Suite::EdDsa, &mut rng)).collect();
+        let sign = SigningKey::generate(Suite::EdDsa, &mut rng);
+        let mut descriptor = Descriptor {
+            node: "340500".parse().unwrap(),
+            versions: vec![1],
+            suites: vec![Suite::EdDsa],
+            sequence: 0,
+            name: "示例市".to_owned(),
+            endpoints: vec![],
+            tls: vec![],
+            logs: vec![],
+            keys: vec![KeyEntry {
+                key: sign.public().clone(),
+                purpose: Purpose::Sign,
+                state: KeyState::Active,
+                valid_below: None,
+            }],
+            root: roots[0].public().clone(),
+            next_root: thumbprint(roots[1].public()),
+            refresh: 3600,
+            valid_until: 1_900_000_000,
+            predecessor: None,
+            successor: None,
+        };
+        let mut before: Option<Verified> = None;
+        roots
+            .windows(2)
+            .map(|roots| {
+                descriptor.sequence += 1;
+                descriptor.root = roots[0].public().clone();
+                descriptor.next_root = thumbprint(roots[1].public());
+                let signed = descriptor.sign_after(before.as_ref(), &roots[0], 1_780_000_000, &mut rng).unwrap();
+                before.insert(signed).jws().to_owned()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_log_may_begin_any_number_of_roots_before_the_confirmed_descriptor() {
+        let line = line();
+        for confirmed in 0..4 {
+            let keys = Keys::new(&line[confirmed], line.clone());
+            assert!(keys.next(0, &line[0]).is_ok(), "{confirmed}");
+            let accepted: Vec<_> = (0..).zip(line[..2].iter().cloned()).collect();
+            let mut keys = Keys::with(&line[confirmed.min(2)], &accepted).unwrap();
+            assert!(keys.at(0).is_none() && keys.at(1).is_some());
+            let (_, next) = keys.next(7, &line[2]).unwrap();
+            keys.take(7, next.clone());
+            assert_eq!(keys.at(7).unwrap().root, Descriptor::open(&line[1]).unwrap().1.root);
+            assert_eq!(keys.at(8).unwrap().root, next.root);
+        }
+        // without those between, two changes of the root cannot be followed, either way
+        for (confirmed, first) in [(2, 0), (0, 2)] {
+            assert!(Keys::new(&line[confirmed], vec![]).next(0, &line[first]).is_err());
+            assert!(Keys::new(&line[confirmed], line.clone()).next(0, &line[first]).is_ok());
+        }
+        assert!(Keys::new(&line[1], vec![]).next(0, &line[0]).is_ok());
+        assert!(Keys::new(&line[0], vec![]).next(0, &line[1]).is_ok());
+    }
+
+    #[test]
+    fn a_log_of_another_line_is_not_the_confirmed_node_s() {
+        let line = line();
+        // it names the true next root, which everybody knows, so that the true line seems to follow on it
+        let (_, mut other) = Descriptor::open(&line[0]).unwrap();
+        let mut rng = StdRng::seed_from_u64(2);
+        let root = SigningKey::generate(Suite::EdDsa, &mut rng);
+        other.root = root.public().clone();
+        let other = other.sign(&root, 1_780_000_000, &mut rng).unwrap().jws().to_owned();
+        for confirmed in &line {
+            assert!(Keys::new(confirmed, line.clone()).next(0, &other).is_err());
+        }
     }
 }

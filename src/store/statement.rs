@@ -43,7 +43,7 @@ const FIND: &str = "SELECT log, idx, class, digest, verdict, reason, body, jws F
 const DESCRIPTORS: &str = "SELECT idx, jws FROM statement \
      WHERE log = $1 AND kind = 'descriptor' AND verdict = 'accepted' AND jws IS NOT NULL ORDER BY idx";
 const HELD: &str = "SELECT log, idx, class, digest, verdict, reason, body, jws FROM statement \
-     WHERE log = $1 AND verdict = 'held' ORDER BY idx LIMIT $2";
+     WHERE log = $1 AND verdict = 'held' AND idx >= $2 ORDER BY idx LIMIT $3";
 const ABOUT_IT: &str = "SELECT s.log, s.idx, s.class, s.digest, s.verdict, s.reason, s.body, s.jws \
      FROM reference r JOIN statement s ON s.log = r.log AND s.idx = r.idx \
      WHERE r.digest = $1 ORDER BY s.log, s.idx LIMIT $2";
@@ -93,9 +93,13 @@ impl Db {
         rows.into_iter().map(|(index, jws)| Ok((nat(index)?, text(jws)?))).collect()
     }
 
-    /// Held statements of a log in order of index.
-    pub async fn held(&self, log: i64, limit: u32) -> Result<Vec<StatementRow>, StoreError> {
-        let rows: Vec<Row> = on!(read self, c => sqlx::query_as(HELD).bind(log).bind(i64::from(limit)).fetch_all(c))?;
+    /// Held statements of a log from index `first` on, in order.
+    pub async fn held(&self, log: i64, first: u64, limit: u32) -> Result<Vec<StatementRow>, StoreError> {
+        let rows: Vec<Row> = on!(read self, c => sqlx::query_as(HELD)
+            .bind(log)
+            .bind(int(first))
+            .bind(i64::from(limit))
+            .fetch_all(c))?;
         rows.into_iter().map(StatementRow::try_from).collect()
     }
 

@@ -170,8 +170,20 @@ impl Descriptor {
         Ok((verified, next))
     }
 
-    /// Signs it with the root key that it names.
+    /// Signs it with the root key that it names, as the first of its node.
     pub fn sign(&self, root: &SigningKey, iat: i64, rng: &mut dyn CryptoRng) -> Result<Verified, DescriptorError> {
+        self.sign_after(None, root, iat, rng)
+    }
+
+    /// Signs it as the one that follows on `before`: its `prev` proves backwards what `next_root` proves forwards, so that
+    /// who has confirmed a later descriptor can trust an earlier one.
+    pub fn sign_after(
+        &self,
+        before: Option<&Verified>,
+        root: &SigningKey,
+        iat: i64,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Verified, DescriptorError> {
         if *root.public() != self.root {
             return Err(DescriptorError::Root);
         }
@@ -182,7 +194,7 @@ impl Descriptor {
             aud: Audience::Everyone,
             salt: Salt::random(rng),
             sub: None,
-            prev: None,
+            prev: before.map(Verified::digest),
             refs: Vec::new(),
             body: wire::encode(self)?,
         };

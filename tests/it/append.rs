@@ -144,10 +144,10 @@ on_both! {
         }
         assert!(db.subjects_named("%", 10).await.unwrap().is_empty());
 
-        assert_eq!(db.held(row.id, 10).await.unwrap().len(), 1);
+        assert_eq!(db.held(row.id, 0, 10).await.unwrap().len(), 1);
         db.settle(row.id, 3, &version(held.clone(), 2, 1)).await.unwrap();
         db.settle(row.id, 3, &Stored::Refused(held.jws().to_owned(), "late".to_owned())).await.unwrap();
-        assert!(db.held(row.id, 10).await.unwrap().is_empty());
+        assert!(db.held(row.id, 0, 10).await.unwrap().is_empty());
         assert_eq!(db.about(&subject.key(), 100).await.unwrap().len(), 3);
         let current = db.current(&row.origin.node, "tomorrow", &[[2; 32]]).await.unwrap();
         assert_eq!(current[&[2; 32]].digest, held.digest());
