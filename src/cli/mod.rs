@@ -2,6 +2,7 @@
 //!
 //! Every command ends with 0 (done), 1 (refused or failed) or 2 (wrong usage), and says what to do next when it fails.
 
+mod demo;
 mod init;
 mod peer;
 mod serve;
@@ -29,6 +30,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Five nodes with sample data, syncing, on this machine
+    Demo(demo::Demo),
     /// Make a node: keys, certificates, configuration, store and logs
     Init(init::Init),
     /// Serve peers, and pull what they publish
@@ -43,6 +46,7 @@ enum Command {
 impl Command {
     async fn run(self, shared: Shared) -> anyhow::Result<ExitCode> {
         match self {
+            Self::Demo(demo) => demo.run().await,
             Self::Init(init) => init.run(&shared).await,
             Self::Serve(serve) => serve.run(&shared).await,
             Self::Peer(peer) => peer.run(&shared).await,
