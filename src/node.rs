@@ -1,5 +1,6 @@
 //! A node: store, keys, clock and configuration wired together. Opened by every command that works on it, served by one.
 
+pub mod lookup;
 pub mod serve;
 pub mod status;
 

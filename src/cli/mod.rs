@@ -5,6 +5,7 @@
 mod demo;
 mod init;
 mod peer;
+mod record;
 mod serve;
 mod status;
 
@@ -39,6 +40,8 @@ enum Command {
     /// Add and list peers
     #[command(subcommand)]
     Peer(peer::Peer),
+    /// Show all that this node and its mirrors hold about a subject, or find subjects by name
+    Record(record::Record),
     /// Show how the node stands with its logs and its peers
     Status(status::ShowStatus),
 }
@@ -50,6 +53,7 @@ impl Command {
             Self::Init(init) => init.run(&shared).await,
             Self::Serve(serve) => serve.run(&shared).await,
             Self::Peer(peer) => peer.run(&shared).await,
+            Self::Record(record) => record.run(&shared).await,
             Self::Status(status) => status.run(&shared).await,
         }
     }

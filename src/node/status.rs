@@ -181,7 +181,7 @@ fn summary(row: &PeerRow, log: Option<&LogRow>, lag: u64, now_ms: i64) -> String
 }
 
 /// A span as people say it.
-fn spoken_span(ms: i64) -> String {
+pub fn spoken_span(ms: i64) -> String {
     match ms / 1000 {
         ..1 => "a moment".to_owned(),
         s @ 1..120 => format!("{s} s"),
@@ -200,7 +200,7 @@ fn state(log: &LogRow) -> &'static str {
 }
 
 /// RFC 3339, in UTC.
-fn time(ms: i64) -> Option<String> {
+pub(super) fn time(ms: i64) -> Option<String> {
     jiff::Timestamp::from_millisecond(ms).ok().map(|time| time.to_string())
 }
 

@@ -10,7 +10,8 @@ pub fn fold(name: &str) -> String {
         .collect()
 }
 
-fn half_width(c: char) -> char {
+/// A character in half width, where it has one.
+pub fn half_width(c: char) -> char {
     match c {
         '\u{FF01}'..='\u{FF5E}' => char::from_u32(c as u32 - 0xFEE0).unwrap_or(c),
         _ => c,

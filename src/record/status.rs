@@ -19,6 +19,14 @@ impl Status {
         if current { Self::Published } else { Self::Superseded }
     }
 
+    /// The word that scripts read.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Published => "published",
+            Self::Superseded => "superseded",
+        }
+    }
+
     /// The word that users say.
     pub fn title(self) -> &'static str {
         match self {

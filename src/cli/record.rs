@@ -1,0 +1,116 @@
+//! `kaopu record`: all that this node and its mirrors hold about a subject, and subjects by name.
+
+use std::process::ExitCode;
+
+use kaopu::clock::Clock;
+use kaopu::node::kinds;
+use kaopu::node::lookup::{self, Found};
+use kaopu::node::status::spoken_span;
+use kaopu::statement::{Kinds, Typ};
+use kaopu::store::Db;
+use kaopu::store::record::SubjectRow;
+use serde_json::Value;
+
+use super::{Shared, print_json, print_line};
+
+/// Show all that this node and its mirrors hold about a subject 一企一档
+#[derive(Debug, clap::Args)]
+pub struct Record {
+    /// The subject's 统一社会信用代码, or its 工商注册号
+    #[arg(value_name = "USCC", value_parser = lookup::subject_key, required_unless_present = "name")]
+    subject: Option<String>,
+    /// Find subjects whose name begins with this, or else contains it; brackets and width do not matter
+    #[arg(long, value_name = "TEXT", conflicts_with = "subject")]
+    name: Option<String>,
+    /// So many subjects at most
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    limit: u32,
+}
+
+impl Record {
+    /// Looks at the store; needs no running server and no keys.
+    pub async fn run(self, shared: &Shared) -> anyhow::Result<ExitCode> {
+        let config = shared.config()?;
+        let kinds = kinds(&config)?;
+        let db = Db::open(config.store.expose()).await?;
+        let shown = self.show(shared, &db, &kinds).await;
+        db.close().await;
+        shown?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    async fn show(&self, shared: &Shared, db: &Db, kinds: &Kinds) -> anyhow::Result<()> {
+        let subjects = match (&self.subject, &self.name) {
+            (Some(subject), _) => vec![subject.clone()],
+            (None, name) => {
+                let found = db.subjects_named(name.as_deref().unwrap_or_default(), self.limit).await?;
+                if !shared.json && found.len() != 1 {
+                    tell_subjects(&found, self.limit);
+                    return Ok(());
+                }
+                found.into_iter().map(|subject| subject.key).collect()
+            }
+        };
+        let mut found = Vec::new();
+        for subject in subjects {
+            found.extend(lookup::about(db, kinds, &Clock::System, &subject).await?);
+        }
+        if shared.json {
+            return print_json(&found);
+        }
+        tell(&found, kinds);
+        Ok(())
+    }
+}
+
+fn tell_subjects(subjects: &[SubjectRow], limit: u32) {
+    if subjects.is_empty() {
+        return print_line(
+            "no subject of this name is known here; a look-up finds what was published or pulled so far",
+        );
+    }
+    for subject in subjects {
+        print_line(&format!("{}  {}", subject.key, subject.name));
+    }
+    if subjects.len() >= limit as usize {
+        print_line(&format!("… the first {limit}; more of the name, or --limit N, shows others"));
+    }
+}
+
+fn tell(found: &[Found], kinds: &Kinds) {
+    let Some(newest) = found.first() else {
+        return print_line(
+            "nothing is known about this subject here; `kaopu status` shows what has been pulled so far",
+        );
+    };
+    let origins: std::collections::BTreeSet<String> = found.iter().map(|f| f.origin.to_string()).collect();
+    print_line(&format!("{}  {}", newest.subject, newest.name));
+    print_line(&format!("{} statements 条 in {} logs 个日志", found.len(), origins.len()));
+    for record in found {
+        tell_record(record, kinds);
+    }
+}
+
+fn tell_record(record: &Found, kinds: &Kinds) {
+    let verified = if record.verified { "verified 已验证" } else { "NOT verified 未验证" };
+    print_line("");
+    print_line(&format!("{}  {} {}  {verified}", record.title, record.status.as_str(), record.status.title()));
+    let seen = record.checkpoint.as_ref().map(|c| format!(" of {}, {} ago", c.size, spoken_span(c.age * 1000)));
+    print_line(&format!("  {} index {}{}", record.origin, record.index, seen.unwrap_or_default()));
+    print_line(&format!("  issued {} by {}  {}", record.issued, record.issuer, record.digest));
+    let kind = kinds.find(&Typ { kind: record.kind.clone(), version: record.version });
+    for (name, value) in &record.body {
+        let title = kind.and_then(|kind| kind.member(name)).map_or(name.as_str(), |member| member.title.as_str());
+        print_line(&format!("  {title}: {}", spoken(value)));
+    }
+}
+
+/// A value as a person reads it.
+fn spoken(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Bool(truth) => if *truth { "是" } else { "否" }.to_owned(),
+        Value::Array(items) => items.iter().map(spoken).collect::<Vec<_>>().join("；"),
+        other => other.to_string(),
+    }
+}

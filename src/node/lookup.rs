@@ -1,0 +1,154 @@
+//! Looking up: all that the own log and the mirrors hold about a subject (一企一档).
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::status::time;
+use crate::clock::Clock;
+use crate::log::Origin;
+use crate::record::identifier::{self, UNKNOWN, Uscc};
+use crate::record::{Status, name};
+use crate::statement::{Digest, Kinds, NodeId, Statement, Unverified};
+use crate::store::statement::{Body, StatementRow};
+use crate::store::{Db, LogRow, LogState, StoreError};
+
+/// So many statements about one subject are shown at most.
+pub const MOST: u32 = 10_000;
+
+/// A statement about a subject, as it stands in a log.
+#[derive(Clone, Debug, Serialize)]
+pub struct Found {
+    /// Its digest.
+    pub digest: Digest,
+    /// The log that it stands in.
+    pub origin: Origin,
+    /// At which index.
+    pub index: u64,
+    /// Its kind.
+    pub kind: String,
+    /// The version of that.
+    pub version: u32,
+    /// The Chinese title of the kind; the kind itself where it is not known here any more.
+    pub title: String,
+    /// How the record stands.
+    pub status: Status,
+    /// Who states it.
+    pub issuer: NodeId,
+    /// When, RFC 3339.
+    pub issued: String,
+    /// The subject's key.
+    pub subject: String,
+    /// The subject's name as stated here.
+    pub name: String,
+    /// The version that it replaces.
+    pub replaces: Option<Digest>,
+    /// Its signature was verified, and its place in the log is proven up to the checkpoint.
+    pub verified: bool,
+    /// What it says.
+    pub body: Map<String, Value>,
+    /// The newest checkpoint of its log of which everything is here.
+    pub checkpoint: Option<CheckpointAge>,
+}
+
+/// How much of a log is here, and how old that is.
+#[derive(Clone, Debug, Serialize)]
+pub struct CheckpointAge {
+    /// Entries.
+    pub size: u64,
+    /// Seconds since it came, or was signed here.
+    pub age: i64,
+}
+
+/// The key of a subject from what a person types: a 统一社会信用代码, or a 工商注册号 of 15 digits, in any width and case.
+pub fn subject_key(typed: &str) -> Result<String, String> {
+    let code: String = typed.chars().map(name::half_width).filter(|c| !c.is_whitespace()).collect();
+    let code = code.to_uppercase();
+    if code == UNKNOWN {
+        return Err("this code stands for unknown and is nobody's; look for the name with --name".to_owned());
+    }
+    match (Uscc::parse(&code), identifier::registration_number_checks(&code)) {
+        (Ok(_), _) => Ok(code),
+        (_, Some(true)) => Ok(format!("reg:{code}")),
+        (_, Some(false)) => {
+            Err("the check digit of this 工商注册号 is wrong; look for the name with --name".to_owned())
+        }
+        (Err(error), None) => Err(format!("{error}; give a 统一社会信用代码, or look for the name with --name")),
+    }
+}
+
+/// Everything about a subject that this node may rely on, newest first.
+pub async fn about(db: &Db, kinds: &Kinds, clock: &Clock, subject: &str) -> Result<Vec<Found>, StoreError> {
+    let logs: HashMap<i64, LogRow> = db.logs().await?.into_iter().map(|log| (log.id, log)).collect();
+    let mut found = Vec::new();
+    for (row, current) in db.about(subject, MOST).await? {
+        // a body that was erased says nothing any more
+        let Body::Here(jws) = &row.body else { continue };
+        let log = logs.get(&row.log).ok_or_else(|| StoreError::Corrupt(format!("no log {}", row.log)))?;
+        let stated = Unverified::parse(jws)
+            .map_err(|error| StoreError::Corrupt(format!("{} index {}: {error}", log.origin, row.index)))?;
+        found.push(Found::of(&row, current, stated.statement(), log, kinds, clock));
+    }
+    found.sort_by(|a, b| (&b.issued, &b.origin.node, b.index).cmp(&(&a.issued, &a.origin.node, a.index)));
+    Ok(found)
+}
+
+impl Found {
+    fn of(
+        row: &StatementRow,
+        current: bool,
+        statement: &Statement,
+        log: &LogRow,
+        kinds: &Kinds,
+        clock: &Clock,
+    ) -> Self {
+        let kind = kinds.find(&statement.typ).map(|kind| kind.title.clone());
+        let complete = log.complete.as_ref();
+        Self {
+            digest: row.entry.digest,
+            origin: log.origin.clone(),
+            index: row.index,
+            title: kind.unwrap_or_else(|| statement.typ.kind.clone()),
+            kind: statement.typ.kind.clone(),
+            version: statement.typ.version,
+            status: Status::of(current),
+            issuer: statement.iss.clone(),
+            issued: statement.iat.checked_mul(1000).and_then(time).unwrap_or_default(),
+            subject: statement.sub.as_ref().map(|sub| sub.key()).unwrap_or_default(),
+            name: statement.sub.as_ref().map(|sub| sub.name().to_owned()).unwrap_or_default(),
+            replaces: statement.prev,
+            // only what was verified is accepted; a log that was caught lying proves nothing
+            verified: log.state != LogState::Frozen && complete.is_some_and(|head| row.index < head.size),
+            body: statement.body.clone(),
+            checkpoint: complete.map(|head| CheckpointAge {
+                size: head.size,
+                age: clock.now_ms().saturating_sub(head.seen_ms).max(0) / 1000,
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subject_is_looked_up_by_what_a_person_types() {
+        for (typed, key) in [
+            ("91350100M000100Y43", Ok("91350100M000100Y43")),
+            (" ９１３５０１００m000100y43\u{3000}", Ok("91350100M000100Y43")),
+            ("110108000000016", Ok("reg:110108000000016")),
+            ("110108000000017", Err("check digit")),
+            ("91350100M000100Y44", Err("check digit")),
+            ("示例公司", Err("--name")),
+            (UNKNOWN, Err("--name")),
+        ] {
+            match (subject_key(typed), key) {
+                (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{typed}"),
+                (Err(reason), Err(expected)) => assert!(reason.contains(expected), "{typed}: {reason}"),
+                (found, _) => panic!("{typed}: {found:?}"),
+            }
+        }
+    }
+}
