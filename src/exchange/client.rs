@@ -36,12 +36,6 @@ pub struct Patience {
     pub whole: Duration,
 }
 
-impl Default for Patience {
-    fn default() -> Self {
-        Self { connect: Duration::from_secs(5), idle: Duration::from_secs(10), whole: Duration::from_secs(60) }
-    }
-}
-
 /// A client of one peer. Cheap to clone; all clones share one HTTP/2 connection.
 #[derive(Clone)]
 pub struct PeerClient {

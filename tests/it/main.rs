@@ -1,16 +1,22 @@
 //! What must hold of the parts together: on real databases, over real connections. One binary, so that it links once.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "what fails in a test is to fail it")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "what a test needs and does not get fails it")]
 
-mod architecture;
-mod audit;
 mod append;
 mod appender;
+mod architecture;
+mod audit;
+mod city;
 mod crash;
 mod database;
 mod documents;
 mod growth;
+mod liar;
+mod line;
+mod lying_peer;
 mod own_log;
+mod peer_interface;
+mod pull;
 mod sample_log;
 mod samples;
 mod second_opinions;
