@@ -14,62 +14,58 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use rand::SeedableRng as _;
-use rand::rngs::{StdRng, SysRng};
 
 use self::progress::Bar;
 use self::receipts::{Faults, Target};
-use crate::clock::Clock;
-use crate::config::Config;
-use crate::import::upload::{Import, Origin};
-use crate::import::{self, NotAnUpload, PersonKey, Receipt, Sheet};
-use crate::node::Node;
-use crate::statement::Kind;
+use kaopu::import::upload::{Import as Run, Origin};
+use kaopu::import::{self, NotAnUpload, PersonKey, Receipt, Sheet};
+
+use kaopu::statement::Kind;
+
+use super::{Shared, print_line};
 
 /// Read, judge, sign and publish a department's files; each ends in a receipt.
 #[derive(Debug, clap::Args)]
-pub struct Args {
-    /// The node's configuration.
-    #[arg(short, long, value_name = "FILE")]
-    config: PathBuf,
-    /// The files: CSV, XLSX, XLS, XML or JSON Lines.
+pub struct Import {
+    /// The files: CSV, XLSX, XLS, XML or JSON Lines
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// What the rows are: penalty, licence, registration …
     #[arg(long)]
     kind: String,
-    /// The department that sent the files.
+    /// The department that sent the files
     #[arg(long, value_name = "TEXT")]
     department: Option<String>,
-    /// Where the receipt goes: FILE.json holds it whole, FILE.csv the refused rows as they came, to be corrected and sent
-    /// again. For one file only.
+    /// Where the receipt of one file goes: FILE.json holds it whole, FILE.csv the refused rows as they came, to be
+    /// corrected and sent again
     #[arg(long, value_name = "FILE")]
     receipt: Option<PathBuf>,
-    /// Say what would come of it, and write nothing.
+    /// Say what would come of it, and write nothing
     #[arg(long)]
     dry_run: bool,
-    /// Print the receipt as JSON; of several files, a list.
-    #[arg(long)]
-    json: bool,
 }
 
-/// Runs the command.
-pub async fn run(args: Args) -> Result<ExitCode> {
-    let target = args.receipt.as_deref().map(Target::of).transpose();
-    let target = match target {
-        Ok(Some(_)) if args.files.len() > 1 => {
-            return Ok(wrong_usage("--receipt takes the receipt of one file: import the files one by one"));
+impl Import {
+    /// Imports one file after the other.
+    pub async fn run(self, shared: &Shared) -> Result<ExitCode> {
+        match self.receipt.as_deref().map(Target::of).transpose() {
+            Ok(Some(_)) if self.files.len() > 1 => {
+                Ok(wrong_usage("--receipt takes the receipt of one file: import the files one by one"))
+            }
+            Ok(target) => run(&self, shared, target.as_ref()).await,
+            Err(why) => Ok(wrong_usage(&why.to_string())),
         }
-        Ok(target) => target,
-        Err(why) => return Ok(wrong_usage(&why.to_string())),
-    };
-    let node = Node::open(Config::load(&args.config)?, Clock::System).await?;
+    }
+}
+
+async fn run(args: &Import, shared: &Shared, target: Option<&Target>) -> Result<ExitCode> {
+    let node = shared.open().await?;
     let Some(kind) = node.kinds.newest(&args.kind).filter(|kind| !kind.layouts.is_empty()).cloned() else {
         let known: Vec<&str> =
             node.kinds.all().filter(|k| !k.layouts.is_empty()).map(|k| k.typ.kind.as_str()).collect();
         return Ok(wrong_usage(&format!("--kind {}: files of these kinds are taken: {}", args.kind, known.join(", "))));
     };
-    let import = Import {
+    let run = Run {
         db: node.db.clone(),
         node: node.id.clone(),
         kind: Arc::clone(&kind),
@@ -82,7 +78,7 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     let mut receipts = Vec::new();
     for file in &args.files {
         let finished = match read_through(file, &kind).await? {
-            Ok(sheet) => one(&args, &import, &Arc::new(sheet), file, target.as_ref()).await,
+            Ok(sheet) => one((args, shared), &run, &Arc::new(sheet), file, target).await,
             Err(not_an_upload) => Err(not_an_upload.into()),
         };
         match finished {
@@ -93,17 +89,18 @@ pub async fn run(args: Args) -> Result<ExitCode> {
             }
         }
     }
-    if args.json {
+    if shared.json {
         let list = if args.files.len() == 1 { receipts.concat() } else { format!("[{}]", receipts.join(",")) };
-        say(list.trim_end())?;
+        print_line(list.trim_end());
     }
+    node.close().await;
     Ok(if all_finished { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Imports one file; its receipt is printed, or comes back as JSON.
 async fn one(
-    args: &Args,
-    import: &Import,
+    (args, shared): (&Import, &Shared),
+    import: &Run,
     sheet: &Arc<Sheet>,
     file: &Path,
     target: Option<&Target>,
@@ -122,7 +119,7 @@ async fn one(
         };
         (receipt, Faults::Here(Arc::new(rehearsal.faults)))
     } else {
-        let origin = Origin { file: name, department: args.department.clone(), operator: operator() };
+        let origin = Origin { file: name, department: args.department.clone(), operator: shared.operator() };
         let upload = import.run(sheet, &origin, |progress| bar.show(progress)).await?;
         (Receipt::from(&upload), Faults::Stored(import.db.clone(), upload.id))
     };
@@ -130,13 +127,13 @@ async fn one(
     if let Some(target) = target {
         target.write(&receipt, &faults, Some(sheet)).await?;
     }
-    if args.json {
+    if shared.json {
         return receipts::json(&receipt, &faults).await;
     }
     if args.dry_run {
-        say("rehearsal 试运行: nothing was written 未写入任何内容")?;
+        print_line("rehearsal 试运行: nothing was written 未写入任何内容");
     }
-    say(receipts::table(&receipt, &faults).await?.trim_end())?;
+    print_line(receipts::table(&receipt, &faults).await?.trim_end());
     Ok(String::new())
 }
 
@@ -150,7 +147,7 @@ fn person_key(keys: &Path) -> Result<PersonKey> {
     let path = keys.join("person.key");
     let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
     if let Ok(mut file) = made {
-        let key = PersonKey::generate(&mut StdRng::try_from_rng(&mut SysRng)?);
+        let key = PersonKey::generate(&mut kaopu::node::rng());
         file.write_all(key.to_text().as_bytes()).and_then(|()| file.sync_all()).context("cannot write person.key")?;
         return Ok(key);
     }
@@ -159,16 +156,6 @@ fn person_key(keys: &Path) -> Result<PersonKey> {
         bail!("{} is not a person key; restore it from the backup of the keys", path.display());
     };
     Ok(key)
-}
-
-/// Who runs the command, as the system knows them.
-fn operator() -> String {
-    let named = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
-    named.filter(|name| !name.is_empty()).unwrap_or_else(|| "unknown".to_owned())
-}
-
-fn say(text: &str) -> Result<()> {
-    writeln!(std::io::stdout(), "{text}").context("cannot write to standard output")
 }
 
 fn complain(text: &str) {

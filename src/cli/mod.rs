@@ -3,11 +3,13 @@
 //! Every command ends with 0 (done), 1 (refused or failed) or 2 (wrong usage), and says what to do next when it fails.
 
 mod demo;
+mod import;
 mod init;
 mod peer;
 mod record;
 mod serve;
 mod status;
+mod upload;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -42,6 +44,11 @@ enum Command {
     Peer(peer::Peer),
     /// Show all that this node and its mirrors hold about a subject, or find subjects by name
     Record(record::Record),
+    /// Read, judge, sign and publish a department's files; each ends in a receipt 回执
+    Import(import::Import),
+    /// List uploads and show their receipts
+    #[command(subcommand)]
+    Upload(upload::Upload),
     /// Show how the node stands with its logs and its peers
     Status(status::ShowStatus),
 }
@@ -54,6 +61,8 @@ impl Command {
             Self::Serve(serve) => serve.run(&shared).await,
             Self::Peer(peer) => peer.run(&shared).await,
             Self::Record(record) => record.run(&shared).await,
+            Self::Import(import) => import.run(&shared).await,
+            Self::Upload(upload) => upload.run(&shared).await,
             Self::Status(status) => status.run(&shared).await,
         }
     }

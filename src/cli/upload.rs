@@ -1,39 +1,30 @@
 //! `kaopu upload`: the uploads of a node and their receipts.
 
-use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 
 use super::import::receipts::{self, Faults, Target};
-use crate::config::Config;
-use crate::import::Receipt;
-use crate::statement::Kinds;
-use crate::store::Db;
-use crate::store::upload::UploadRow;
+use super::{Shared, print_json, print_line};
+use kaopu::config::Config;
+use kaopu::import::{Receipt, Sheet};
+use kaopu::node;
+use kaopu::store::Db;
+use kaopu::store::upload::UploadRow;
 
 /// Look at uploads and their receipts.
 #[derive(Debug, clap::Subcommand)]
-pub enum Command {
+pub enum Upload {
     /// List the uploads, newest first.
     List {
-        /// The node's configuration.
-        #[arg(short, long, value_name = "FILE")]
-        config: PathBuf,
         /// How many at most.
         #[arg(long, default_value_t = 50)]
         limit: u32,
-        /// Print a list as JSON.
-        #[arg(long)]
-        json: bool,
     },
     /// Show the receipt of an upload.
     Show {
-        /// The node's configuration.
-        #[arg(short, long, value_name = "FILE")]
-        config: PathBuf,
         /// The upload's number.
         id: i64,
         /// Where the receipt goes: FILE.json holds it whole, FILE.csv the refused rows as they came.
@@ -42,58 +33,71 @@ pub enum Command {
         /// The file that was uploaded: refused rows are copied from it.
         #[arg(long, value_name = "FILE")]
         file: Option<PathBuf>,
-        /// Print it as JSON.
-        #[arg(long)]
-        json: bool,
     },
 }
 
-/// Runs the command.
-pub async fn run(command: Command) -> Result<ExitCode> {
-    match command {
-        Command::List { config, limit, json } => {
-            let uploads = open(&Config::load(&config)?).await?.uploads(limit).await?;
-            say(&if json { serde_json::to_string_pretty(&uploads)? } else { table(&uploads) })?;
-        }
-        Command::Show { config, id, receipt: target, file, json } => {
-            let config = Config::load(&config)?;
-            let db = open(&config).await?;
-            let Some(upload) = db.upload(id).await? else {
-                bail!("there is no upload {id}; `kaopu upload list` shows those that are there");
-            };
-            let (receipt, faults) = (Receipt::from(&upload), Faults::Stored(db, id));
-            if let Some(path) = target {
-                let sheet = file.map(|file| original(&config, &upload, &file)).transpose()?.map(Arc::new);
-                Target::of(&path)?.write(&receipt, &faults, sheet.as_ref()).await?;
+impl Upload {
+    /// Runs the command.
+    pub async fn run(self, shared: &Shared) -> Result<ExitCode> {
+        let config = shared.config()?;
+        let db = Db::open(config.store.expose()).await?;
+        match self {
+            Self::List { limit } => {
+                let uploads = db.uploads(limit).await?;
+                if shared.json { print_json(&uploads)? } else { print_line(&table(&uploads)) }
             }
-            let text = match json {
-                true => receipts::json(&receipt, &faults).await?,
-                false => receipts::table(&receipt, &faults).await?,
-            };
-            say(text.trim_end())?;
-            if upload.finished_ms.is_none() && !json {
-                say("not finished 未完成: run the same import again to go on")?;
+            Self::Show { id, receipt, file } => {
+                let Some(upload) = db.upload(id).await? else {
+                    bail!("there is no upload {id}; `kaopu upload list` shows those that are there");
+                };
+                show(shared, &config, db.clone(), &upload, receipt, file).await?;
             }
         }
+        db.close().await;
+        Ok(ExitCode::SUCCESS)
     }
-    Ok(ExitCode::SUCCESS)
 }
 
-async fn open(config: &Config) -> Result<Db> {
-    Ok(Db::open(config.store.as_str()).await?)
+async fn show(
+    shared: &Shared,
+    config: &Config,
+    db: Db,
+    upload: &UploadRow,
+    target: Option<PathBuf>,
+    file: Option<PathBuf>,
+) -> Result<()> {
+    let (receipt, faults) = (Receipt::from(upload), Faults::Stored(db, upload.id));
+    if let Some(path) = target {
+        let sheet = file.map(|file| original(config, upload, &file)).transpose()?.map(Arc::new);
+        Target::of(&path)?.write(&receipt, &faults, sheet.as_ref()).await?;
+    }
+    if shared.json {
+        print_line(receipts::json(&receipt, &faults).await?.trim_end());
+        return Ok(());
+    }
+    print_line(receipts::table(&receipt, &faults).await?.trim_end());
+    if upload.finished_ms.is_none() {
+        print_line("not finished 未完成: run the same import again to go on");
+    }
+    Ok(())
 }
 
-fn original(config: &Config, upload: &UploadRow, file: &std::path::Path) -> Result<crate::import::Sheet> {
-    let mut kinds = Kinds::builtin()?;
-    if let Some(folder) = &config.schemas {
-        kinds = kinds.with_folder(folder)?;
-    }
+/// The sheet of an upload, read again from the file that came.
+fn original(config: &Config, upload: &UploadRow, file: &Path) -> Result<Sheet> {
+    let kinds = node::kinds(config)?;
     let kind = kinds.newest(&upload.kind).with_context(|| format!("kind {} is not known here", upload.kind))?;
-    receipts::sheet_of(file, kind, &upload.digest)
+    let sheet = kaopu::import::open(file, kind)?;
+    if sheet.digest.to_string() != upload.digest {
+        bail!("{} is not the file of this upload: its digest is another", file.display());
+    }
+    Ok(sheet)
 }
 
 fn table(uploads: &[UploadRow]) -> String {
-    let mut out = format!("{:>6}  {:<16}  {:<12}  {:>9}  {:>9}  {:>9}  {:>9}  file", "id", "begun", "kind", "read", "published", "unchanged", "refused");
+    let mut out = format!(
+        "{:>6}  {:<16}  {:<12}  {:>9}  {:>9}  {:>9}  {:>9}  file",
+        "id", "begun", "kind", "read", "published", "unchanged", "refused"
+    );
     for upload in uploads {
         let begun = jiff::Timestamp::from_millisecond(upload.begun_ms).unwrap_or_default();
         let begun = jiff::tz::offset(8).to_datetime(begun).strftime("%Y-%m-%d %H:%M");
@@ -105,8 +109,4 @@ fn table(uploads: &[UploadRow]) -> String {
         ));
     }
     out
-}
-
-fn say(text: &str) -> Result<()> {
-    writeln!(std::io::stdout(), "{text}").context("cannot write to standard output")
 }

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use tokio::sync::mpsc;
 
-use crate::import::receipt::refused_rows;
-use crate::import::{NotAnUpload, Receipt, Sheet};
-use crate::store::upload::FaultRow;
-use crate::store::{Db, StoreError};
+use kaopu::import::receipt::refused_rows;
+use kaopu::import::{Receipt, Sheet};
+use kaopu::store::upload::FaultRow;
+use kaopu::store::{Db, StoreError};
 
 /// Faults fetched at once.
 const PAGE: u32 = 1000;
@@ -40,7 +40,9 @@ impl Target {
         match path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase).as_deref() {
             Some("json") => Ok(Self::Json(path.to_owned())),
             Some("csv") => Ok(Self::Csv(path.to_owned())),
-            _ => bail!("--receipt {}: end it with .json (the whole receipt) or .csv (the refused rows)", path.display()),
+            _ => {
+                bail!("--receipt {}: end it with .json (the whole receipt) or .csv (the refused rows)", path.display())
+            }
         }
     }
 
@@ -126,13 +128,4 @@ pub async fn table(receipt: &Receipt, faults: &Faults) -> Result<String> {
         Ok(String::from_utf8(out)?)
     })
     .await?
-}
-
-/// The sheet of an upload, read again from the file that came.
-pub fn sheet_of(path: &Path, kind: &crate::statement::Kind, digest: &str) -> Result<Sheet> {
-    let sheet = crate::import::open(path, kind).map_err(|e: NotAnUpload| anyhow::anyhow!("{e}"))?;
-    if sheet.digest.to_string() != digest {
-        bail!("{} is not the file of this upload: its digest is another", path.display());
-    }
-    Ok(sheet)
 }
