@@ -11,6 +11,7 @@ mod serve;
 mod status;
 mod upload;
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -149,7 +150,10 @@ fn fail(error: &anyhow::Error) -> ExitCode {
 /// The journal goes to standard error, so that results on standard output stay clean.
 fn start_journal(cli: &Cli) {
     let filter = EnvFilter::try_from_env("KAOPU_LOG").unwrap_or_else(|_| EnvFilter::new(cli.command.default_filter()));
-    let journal = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let journal = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     match cli.shared.log_format {
         LogFormat::Text => journal.with_target(false).init(),
         LogFormat::Json => journal.json().init(),
