@@ -108,3 +108,131 @@ fn project(kind: &Kind, statement: &Statement) -> Projection {
         refs: statement.refs.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::sync::LazyLock;
+
+    use rand::SeedableRng as _;
+    use rand::rngs::StdRng;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::statement::{KeyRing, Salt, SigningKey, Subject, Suite, Typ, Unverified, envelope};
+
+    const NOW: i64 = 1_780_000_000;
+
+    static KINDS: LazyLock<Kinds> = LazyLock::new(|| Kinds::builtin().unwrap());
+
+    fn statement(kind: &str, body: Value) -> Statement {
+        Statement {
+            typ: Typ::first(kind),
+            iss: "340500".parse().unwrap(),
+            iat: NOW,
+            aud: Audience::Everyone,
+            salt: Salt([7; 16]),
+            sub: None,
+            prev: None,
+            refs: vec![],
+            body: body.as_object().unwrap().clone(),
+        }
+    }
+
+    fn registration() -> Statement {
+        let mut statement = statement("registration", json!({"name": "示例有限公司", "uscc": "91340500MA2EXAMP5W"}));
+        let (uscc, name) = ("91340500MA2EXAMP5W".to_owned(), "示例有限公司".to_owned());
+        statement.sub = Some(Subject::Enterprise { uscc, name });
+        statement
+    }
+
+    fn verdict_at(place: &Place<'_>, class: Class, statement: Statement) -> Verdict {
+        let key = SigningKey::generate(Suite::EdDsa, &mut StdRng::seed_from_u64(1));
+        let ring = KeyRing {
+            issuer: statement.iss.clone(),
+            root: key.public().clone(),
+            sign: HashMap::from([(key.public().kid().to_owned(), key.public().clone())]),
+        };
+        let signed = envelope::sign(statement, &key).unwrap();
+        judge(&KINDS, place, class, &Unverified::parse(signed.jws()).unwrap().verify(&ring).unwrap())
+    }
+
+    fn verdict(log: LogName, statement: Statement) -> Verdict {
+        let owner = "340500".parse().unwrap();
+        let class = class_of(&statement.aud);
+        verdict_at(&Place { owner: &owner, log, max_iat: NOW, now: NOW }, class, statement)
+    }
+
+    fn refused(verdict: &Verdict) -> Option<&'static str> {
+        if let Verdict::Refused(refused) = verdict { Some(refused.code()) } else { None }
+    }
+
+    #[test]
+    fn a_record_is_accepted_with_what_it_projects() {
+        let Verdict::Accepted(projection) = verdict(LogName::Records, registration()) else { panic!("not accepted") };
+        assert_eq!(projection.subject, Some(("91340500MA2EXAMP5W".to_owned(), "示例有限公司".to_owned())));
+        let key = projection.record.unwrap();
+        let mut changed = registration();
+        changed.body.insert("region".to_owned(), "示例区".into());
+        let Verdict::Accepted(other) = verdict(LogName::Records, changed) else { panic!("not accepted") };
+        assert_eq!(other.record.unwrap().identity, key.identity);
+        assert_ne!(other.record.unwrap().content, key.content);
+    }
+
+    #[test]
+    fn only_the_owner_speaks_in_its_log_and_the_class_is_that_of_the_audience() {
+        let other = Statement { iss: "341200".parse().unwrap(), ..registration() };
+        assert_eq!(refused(&verdict(LogName::Records, other)), Some("issuer"));
+        let owner = "340500".parse().unwrap();
+        let place = Place { owner: &owner, log: LogName::Records, max_iat: 0, now: NOW };
+        assert_eq!(refused(&verdict_at(&place, Class::Addressed, registration())), Some("class"));
+        let addressed = Statement { aud: Audience::Named(vec!["@delta".parse().unwrap()]), ..registration() };
+        assert_eq!(refused(&verdict_at(&place, Class::Open, addressed.clone())), Some("class"));
+        assert!(matches!(verdict_at(&place, Class::Addressed, addressed), Verdict::Accepted(_)));
+    }
+
+    #[test]
+    fn what_is_backdated_is_refused_and_what_is_early_is_held() {
+        let at = |iat| verdict(LogName::Records, Statement { iat, ..registration() });
+        assert_eq!(refused(&at(NOW - TOLERANCE - 1)), Some("backdated"));
+        assert!(matches!(at(NOW - TOLERANCE), Verdict::Accepted(_)));
+        assert!(matches!(at(NOW + TOLERANCE), Verdict::Accepted(_)));
+        assert!(matches!(at(NOW + TOLERANCE + 1), Verdict::Held(_)));
+    }
+
+    #[test]
+    fn each_kind_stands_in_its_log() {
+        let of = |log, kind| verdict(log, statement(kind, json!({})));
+        for kind in ["query", "answer", "receipt", "change"] {
+            assert_eq!(refused(&of(LogName::Records, kind)), Some("wrong-log"), "{kind}");
+            assert_ne!(refused(&of(LogName::Exchange, kind)), Some("wrong-log"), "{kind}");
+        }
+        for kind in ["withdrawal", "repair", "recognition", "erasure", "fork", "penalty", "registration"] {
+            assert_eq!(refused(&of(LogName::Exchange, kind)), Some("wrong-log"), "{kind}");
+            assert_ne!(refused(&of(LogName::Records, kind)), Some("wrong-log"), "{kind}");
+        }
+        for log in [LogName::Records, LogName::Exchange] {
+            assert_ne!(refused(&of(log, "descriptor")), Some("wrong-log"));
+            assert!(matches!(of(log, "not-known-yet"), Verdict::Held(_)));
+        }
+        let newer = Statement { typ: Typ { version: 99, ..Typ::first("penalty") }, ..registration() };
+        assert!(matches!(verdict(LogName::Records, newer), Verdict::Held(_)));
+    }
+
+    #[test]
+    fn a_body_is_judged_by_schema_and_rules_as_of_its_own_day() {
+        let with = |name: &str, value: Value| {
+            let mut statement = registration();
+            statement.body.insert(name.to_owned(), value);
+            verdict(LogName::Records, statement)
+        };
+        assert_eq!(refused(&with("unknown", json!("x"))), Some("schema"));
+        assert_eq!(refused(&with("region", json!(7))), Some("schema"));
+        assert_eq!(refused(&with("uscc", json!("91340500MA2EXAMP5X"))), Some("rule"));
+        // 2026-05-28 in the Delta, when it was issued; what lies behind that day has not happened
+        assert!(matches!(with("registered", json!("2026-05-28")), Verdict::Accepted(_)));
+        assert_eq!(refused(&with("registered", json!("2026-05-30"))), Some("rule"));
+        let other = Statement { sub: Some(Subject::Named { name: "示例有限公司".to_owned() }), ..registration() };
+        assert_eq!(refused(&verdict(LogName::Records, other)), Some("rule"));
+    }
+}

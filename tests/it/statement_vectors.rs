@@ -11,9 +11,11 @@ use std::sync::LazyLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use kaopu::log::origin::LogName;
+use kaopu::log::{Class, Place, Verdict, judge};
 use kaopu::statement::envelope::sign;
 use kaopu::statement::{
-    Audience, Digest, KeyRing, PublicKey, Refused, Salt, SigningKey, Statement, Subject, Suite, Typ, Unverified,
+    Audience, Digest, KeyRing, Kinds, PublicKey, Refused, Salt, SigningKey, Statement, Subject, Suite, Typ, Unverified,
 };
 use serde_json::{Value, json};
 
@@ -120,11 +122,11 @@ fn statements<'k>(signers: &[&'k TestKey; 3]) -> Vec<(String, &'k TestKey, State
     });
     add("a subject known by its 工商注册号", &|s| {
         s.sub = Some(Subject::Registered {
-            registration: "340500600123455".to_owned(), name: "示例小吃店".to_owned()
+            registration: "340500600123459".to_owned(), name: "示例小吃店".to_owned()
         });
         s.body.shift_remove("uscc");
         s.body.insert("party".to_owned(), "个体工商户".into());
-        s.body.insert("registration_number".to_owned(), "340500600123455".into());
+        s.body.insert("registration_number".to_owned(), "340500600123459".into());
         s.body.insert("name".to_owned(), "示例小吃店".into());
     });
     add("a natural person", &|s| {
@@ -152,20 +154,20 @@ fn penalty() -> Statement {
     let body = json!({
         "name": "示例有限公司",
         "party": "法人及非法人组织",
-        "uscc": "91340500MA2EXAMP07",
+        "uscc": "91340500MA2EXAMP5W",
         "number": "示市监罚〔2026〕1号",
         "violation": "示例违法行为",
         "facts": "示例事实",
         "basis": "《示例条例》第一条",
         "category": ["罚款"],
         "content": "罚款示例",
-        "fine": "1.500000",
+        "fine": "1.5",
         "decided": "2026-05-20",
         "valid_until": "2029-05-20",
         "authority": "示例市市场监督管理局",
-        "authority_uscc": "11340500MB0EXAMP03",
+        "authority_uscc": "11340500MB0EXAMP5T",
         "source": "示例市市场监督管理局",
-        "source_uscc": "11340500MB0EXAMP03",
+        "source_uscc": "11340500MB0EXAMP5T",
     });
     Statement {
         typ: Typ::first("penalty"),
@@ -173,7 +175,7 @@ fn penalty() -> Statement {
         iat: 1_780_000_000,
         aud: Audience::Everyone,
         salt: Salt(*b"sixteen bytes!!!"),
-        sub: Some(Subject::Enterprise { uscc: "91340500MA2EXAMP07".to_owned(), name: "示例有限公司".to_owned() }),
+        sub: Some(Subject::Enterprise { uscc: "91340500MA2EXAMP5W".to_owned(), name: "示例有限公司".to_owned() }),
         prev: None,
         refs: vec![],
         body: body.as_object().unwrap().clone(),
@@ -259,5 +261,22 @@ fn each_refused_token_of_the_vectors_is_refused_for_its_reason() {
     for item in file["refused"].as_array().unwrap() {
         let reason = refused(item["jws"].as_str().unwrap()).map(|refused| refused.code());
         assert_eq!(reason, item["reason"].as_str(), "{}", item["name"]);
+    }
+}
+
+#[test]
+fn the_records_of_the_vectors_are_accepted_where_they_are_known() {
+    let (file, _) = &*STATEMENTS;
+    let (kinds, keys) = (Kinds::builtin().unwrap(), key_ring(&keys_file()));
+    for item in file["statements"].as_array().unwrap() {
+        let verified = Unverified::parse(item["jws"].as_str().unwrap()).unwrap().verify(&keys).unwrap();
+        let class = if item["class"] == "open" { Class::Open } else { Class::Addressed };
+        let place = Place { owner: &keys.issuer, log: LogName::Records, max_iat: 0, now: 1_780_000_000 };
+        let is_known = verified.statement().typ.kind == "penalty";
+        match judge(&kinds, &place, class, &verified) {
+            Verdict::Accepted(projection) => assert!(is_known && projection.record.is_some(), "{}", item["name"]),
+            Verdict::Held(_) => assert!(!is_known, "{}", item["name"]),
+            Verdict::Refused(refused) => panic!("{}: {refused}", item["name"]),
+        }
     }
 }
