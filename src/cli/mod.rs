@@ -4,6 +4,7 @@
 
 mod demo;
 mod import;
+mod audit;
 mod init;
 mod peer;
 mod record;
@@ -50,6 +51,9 @@ enum Command {
     /// List uploads and show their receipts
     #[command(subcommand)]
     Upload(upload::Upload),
+    /// Export logs, and verify exported ones
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// Show how the node stands with its logs and its peers
     Status(status::ShowStatus),
 }
@@ -64,6 +68,7 @@ impl Command {
             Self::Record(record) => record.run(&shared).await,
             Self::Import(import) => import.run(&shared).await,
             Self::Upload(upload) => upload.run(&shared).await,
+            Self::Audit(audit) => audit.run(&shared).await,
             Self::Status(status) => status.run(&shared).await,
         }
     }

@@ -9,7 +9,7 @@ use kaopu::audit::verify::News;
 use kaopu::audit::{Fault, Folder, Report, Trust, verify};
 use kaopu::log::note::VerifierKey;
 use kaopu::log::{Class, Entry, TileId};
-use kaopu::statement::{Audience, Digest, Kinds, Reader, Refused, SigningKey, Statement, Suite, Verified};
+use kaopu::statement::{Audience, Digest, Kinds, Reader, SigningKey, Statement, Suite, Verified};
 use kaopu::trust::descriptor::{KeyEntry, KeyState, Purpose, spoken};
 use proptest::prelude::*;
 use rand::SeedableRng as _;
@@ -187,7 +187,7 @@ fn a_statement_that_must_be_refused_is_found() {
 fn a_chain_of_versions_that_forks_is_found() {
     let mut sample = Sample::new(10);
     let digest = |sample: &Sample, index: u64| Some(sample.statements[index as usize].digest());
-    let mut next = |sample: &mut Sample, prev, fine: &str| {
+    let next = |sample: &mut Sample, prev, fine: &str| {
         let mut version = Statement { prev, ..sample.city.penalty(4) };
         version.body.insert("fine".to_owned(), fine.into());
         sample.say(version)
