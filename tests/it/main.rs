@@ -10,6 +10,7 @@ mod city;
 mod crash;
 mod database;
 mod documents;
+mod eleventh_kind;
 mod growth;
 mod liar;
 mod line;

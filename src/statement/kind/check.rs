@@ -48,6 +48,9 @@ pub(super) fn record(kind: &Kind, schema: &Value) -> Result<(), String> {
     if kind.sharing != Sharing::Unconditional && kind.is_record && kind.audience == Audience::Everyone {
         return Err("x-audience: only what is shared unconditionally is for everybody".to_owned());
     }
+    if let Some(member) = kind.members.iter().find(|m| m.personal && schema["properties"].get(&m.name).is_some()) {
+        return Err(format!("{}: x-personal belongs under x-upload-only, so that no body takes it", member.name));
+    }
     if !kind.is_record {
         return Ok(());
     }
@@ -109,7 +112,8 @@ mod tests {
     #[test]
     fn a_faulty_schema_says_what_is_wrong_and_where() {
         assert_eq!(reason(|_| ()), "");
-        let changes: [(fn(&mut Value), &str); 16] = [
+        let changes: [(fn(&mut Value), &str); 17] = [
+            (|s| s["properties"]["open"]["x-personal"] = json!(true), "open: x-personal belongs"),
             (|s| s["type"] = json!(7), "not a schema: at /type"),
             (|s| s["x-kind"]["name"] = json!("X"), "x-kind"),
             (|s| s["x-audiences"] = json!(["*"]), "at the top: x-audiences is no keyword"),

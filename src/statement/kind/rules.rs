@@ -47,6 +47,10 @@ impl Kind {
         judged.missing(layout);
         judged.not_future(today);
         judged.not_before();
+        if layout.is_some() {
+            // a peer's statement has been held to its schema already; a row that its peers would refuse is sent back
+            judged.schema();
+        }
         let mut faults = judged.faults;
         faults.sort_by_key(|(member, code)| (*member, *code));
         faults.into_iter().map(|(member, code)| self.members[member].fault(code)).collect()
@@ -73,6 +77,33 @@ impl<'a> Judged<'a> {
                 self.add(at, code);
             }
         }
+    }
+
+    /// What the schema of a member refuses beyond its form. A schema that judges bodies as one is asked about rows that have
+    /// no other fault.
+    fn schema(&mut self) {
+        let is_sound = |judged: &Self, at: usize| !judged.is_at_fault(at) && !judged.kind.members[at].upload_only;
+        for (name, value) in self.body {
+            let Some(at) = self.kind.position(name).filter(|at| is_sound(self, *at)) else { continue };
+            if !self.kind.schema.takes_member(at, value) {
+                self.add(at, FaultCode::E103);
+            }
+        }
+        if self.at_fault == 0
+            && let Some(name) = self.kind.schema.refused_member(self.shared())
+        {
+            self.add(self.kind.position(&name).unwrap_or(0), FaultCode::E103);
+        }
+    }
+
+    /// The body without what is only uploaded.
+    fn shared(&self) -> Map<String, Value> {
+        let is_shared = |name: &&String| self.kind.member(name).is_none_or(|member| !member.upload_only);
+        self.body
+            .iter()
+            .filter(|(name, _)| is_shared(name))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
     }
 
     fn missing(&mut self, layout: Option<&Layout>) {

@@ -308,3 +308,25 @@ fn every_column_of_the_national_tables_is_known() {
         }
     }
 }
+
+#[test]
+fn a_row_that_peers_would_refuse_is_sent_back() {
+    let flat = r#"{"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "示例", "type": "object",
+        "additionalProperties": false, "x-kind": {"name": "example", "version": 1, "record": true}, "x-identity": ["a"],
+        "x-layouts": [{"name": "code"}], "required": ["a"], "properties": {
+            "a": {"title": "甲", "type": "integer", "minimum": 1, "x-columns": {"code": ["A"]}},
+            "b": {"title": "乙", "type": "string", "pattern": "^B", "x-columns": {"code": ["B"]}}},
+        "x-upload-only": {"c": {"title": "丙", "type": "string", "x-columns": {"code": ["C"]}}}}"#;
+    let whole = flat.replacen('{', r#"{"dependentRequired": {"b": ["a"]}, "#, 1);
+    for text in [flat, whole.as_str()] {
+        let kind = schema_file::read(text).unwrap();
+        let faults = |body: Value| {
+            let Value::Object(body) = body else { unreachable!("bodies are objects") };
+            let faults = kind.faults(&body, &[], Some(&kind.layouts[0]), date(2025, 6, 15));
+            faults.into_iter().map(|f| (f.member, f.code.as_str())).collect::<Vec<_>>()
+        };
+        assert_eq!(faults(json!({"a": 1, "b": "B1", "c": "C"})), []);
+        assert_eq!(faults(json!({"a": 0, "b": "B1", "c": "C"})), [("a".to_owned(), "E103")]);
+        assert_eq!(faults(json!({"a": 1, "b": "b"})), [("b".to_owned(), "E103")]);
+    }
+}

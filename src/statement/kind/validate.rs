@@ -32,6 +32,23 @@ impl Schema {
         }
         properties.values().map(compile).collect::<Result<_, _>>().map(Self::Flat)
     }
+
+    /// Whether a value may stand under the member at a position; where bodies are judged as one, that is not known.
+    pub(super) fn takes_member(&self, at: usize, value: &Value) -> bool {
+        match self {
+            Self::Flat(members) => members.get(at).is_none_or(|member| member.is_valid(value)),
+            Self::Whole(_) => true,
+        }
+    }
+
+    /// The member for which a body as one is refused, empty where it is for the body itself.
+    pub(super) fn refused_member(&self, body: Map<String, Value>) -> Option<String> {
+        let Self::Whole(whole) = self else { return None };
+        let body = Value::Object(body);
+        let error = whole.validate(&body).err()?;
+        let path = error.instance_path().to_string();
+        Some(path.trim_start_matches('/').split('/').next().unwrap_or_default().to_owned())
+    }
 }
 
 /// Patterns run in linear time and nothing is fetched: schema files may come from elsewhere.
