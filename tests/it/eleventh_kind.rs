@@ -119,7 +119,8 @@ impl Node {
     /// Starts it, and says where its peers reach it.
     fn serve(&self) -> (Serving, String) {
         let mut command = self.command(&["serve", "--until-stdin-closes"]);
-        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut process =
+            command.env("KAOPU_LOG", "warn").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let out = BufReader::new(process.stdout.take().unwrap());
         let serving = Serving { process };
         let lines =
