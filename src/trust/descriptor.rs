@@ -256,3 +256,6 @@ fn group(bytes: &[u8]) -> String {
     let number = bytes.iter().fold(0_u64, |n, byte| n << 8 | u64::from(*byte));
     format!("{:05}", number % 100_000)
 }
+
+#[cfg(test)]
+mod tests;

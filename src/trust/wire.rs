@@ -230,3 +230,80 @@ impl Key {
         Ok(KeyEntry { key, purpose, state: self.state, valid_below: self.valid_below })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng as _;
+    use rand::rngs::StdRng;
+    use serde_json::json;
+
+    use super::*;
+    use crate::statement::{Audience, Salt, SigningKey, Typ};
+
+    fn statement(bend: impl FnOnce(&mut Map<String, Value>)) -> Statement {
+        let mut rng = StdRng::seed_from_u64(1);
+        let mut jwk = |suite| SigningKey::generate(suite, &mut rng).public().jwk();
+        let Value::Object(mut body) = json!({
+            "versions": [1, 2], "suites": ["EdDSA", "of the future"], "sequence": 1, "name": "示例市",
+            "endpoints": ["https://127.0.0.1:7443"], "tls": [], "root": jwk(Suite::EdDsa),
+            "next_root": Digest::of(b"next"),
+            "logs": [{"origin": "kaopu/340500/records/1", "state": "open", "more": true}],
+            "keys": [
+                {"use": "sign", "state": "active", "jwk": jwk(Suite::Sm2)},
+                {"use": "log", "state": "next", "origin": "kaopu/340500/records/1", "jwk": jwk(Suite::EdDsa)},
+            ],
+            "refresh": 3600, "valid_until": 1_800_000_000, "of the future": {"x": 1},
+        }) else {
+            unreachable!()
+        };
+        bend(&mut body);
+        Statement {
+            typ: Typ::first("descriptor"),
+            iss: "340500".parse().unwrap(),
+            iat: 0,
+            aud: Audience::Everyone,
+            salt: Salt([0; 16]),
+            sub: None,
+            prev: None,
+            refs: Vec::new(),
+            body,
+        }
+    }
+
+    #[test]
+    fn unknown_members_and_suites_are_ignored() {
+        let descriptor = decode(&statement(|_| ())).unwrap();
+        assert_eq!((descriptor.suites, descriptor.keys.len()), (vec![Suite::EdDsa], 2));
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_no_descriptor() {
+        type Bend = fn(&mut Map<String, Value>);
+        let cases: [(&str, &str, Bend); 15] = [
+            ("versions", "a protocol not spoken here", |b| b["versions"] = json!([2])),
+            ("sequence", "a sequence of 0", |b| b["sequence"] = json!(0)),
+            ("name", "no name", |b| b["name"] = json!("")),
+            ("endpoints", "an address in clear", |b| b["endpoints"] = json!(["http://127.0.0.1"])),
+            ("body", "no root", |b| drop(b.remove("root"))),
+            ("body", "too many logs", |b| b["logs"] = json!(vec![b["logs"][0].clone(); 65])),
+            ("logs", "a log of another node", |b| b["logs"][0]["origin"] = json!("kaopu/310107/records/1")),
+            ("logs", "closed, but where", |b| b["logs"][0]["state"] = json!("closed")),
+            ("logs", "open with an end", |b| b["logs"][0]["size"] = json!(5)),
+            ("keys", "the root signs statements", |b| b["keys"][0]["jwk"] = b["root"].clone()),
+            ("keys", "one key for two uses", |b| b["keys"][0]["jwk"] = b["keys"][1]["jwk"].clone()),
+            ("keys", "a log key without its log", |b| b["keys"][1]["origin"] = Value::Null),
+            ("keys", "a log key of SM2", |b| {
+                b["keys"][1]["jwk"] = b["keys"][0]["jwk"].take();
+                b["keys"][0]["jwk"] = SigningKey::generate(Suite::Es256, &mut StdRng::seed_from_u64(9)).public().jwk();
+            }),
+            ("keys", "an end of what is not compromised", |b| b["keys"][0]["valid_below"] = json!(5)),
+            ("tls", "no certificate", |b| b["tls"] = json!([{"certificate": "AAAA", "state": "active"}])),
+        ];
+        for (expected, what, bend) in cases {
+            match decode(&statement(bend)) {
+                Err(DescriptorError::Member(member, _)) => assert_eq!(member, expected, "{what}"),
+                other => panic!("{what}: {other:?}"),
+            }
+        }
+    }
+}

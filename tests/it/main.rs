@@ -15,6 +15,7 @@ mod growth;
 mod liar;
 mod line;
 mod lying_peer;
+mod mutual_tls;
 mod own_log;
 mod peer_interface;
 mod pull;
