@@ -12,7 +12,7 @@ use reqwest::RequestBuilder;
 use super::Fault;
 use crate::log::tile::{self, FULL};
 use crate::log::{Entry, Hash, Origin, TileId};
-use crate::trust::tls::{ClientConfig, is_tls_error};
+use crate::trust::tls::{ClientConfig, reason_of};
 
 /// A bundle of statements is never longer than this, unpacked.
 pub const MAX_STATEMENTS: usize = 17 * 1024 * 1024;
@@ -271,15 +271,14 @@ fn retry_after(headers: &HeaderMap) -> Duration {
 
 /// TLS trouble told apart from a line that is down.
 fn unreachable(error: &reqwest::Error) -> Fault {
-    let text = words(error);
     let mut source = error.source();
     while let Some(cause) = source {
-        if is_tls_error(cause) {
-            return Fault::Tls(text);
+        if let Some(reason) = reason_of(cause) {
+            return Fault::Tls(reason);
         }
         source = cause.source();
     }
-    Fault::Unreachable(text)
+    Fault::Unreachable(words(error))
 }
 
 /// The innermost reason: the outer ones only repeat the address.

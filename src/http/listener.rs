@@ -108,7 +108,10 @@ impl Connections {
         };
         let stream = match tokio::time::timeout(self.handshake_time, handshake).await {
             Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return tracing::info!(?peer_address, %error, "a TLS handshake failed"),
+            Ok(Err(error)) => {
+                let reason = tls::reason_of(&error).unwrap_or_else(|| error.to_string());
+                return tracing::info!(?peer_address, reason, "a TLS handshake failed");
+            }
             Err(_) => return tracing::info!(?peer_address, "a TLS handshake took too long"),
         };
         // the verifier has let in nobody but active peers; what the certificate claims was checked there

@@ -165,11 +165,16 @@ impl fmt::Debug for Identity {
     }
 }
 
-/// Whether an error, or what it carries, is one of TLS: the certificates do not fit, rather than that the line is down.
-pub fn is_tls_error(error: &(dyn std::error::Error + 'static)) -> bool {
+/// The reason in words, if an error, or what it carries, is one of TLS: the certificates do not fit, rather than that the
+/// line is down.
+pub fn reason_of(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     // an io::Error hands on its inner error's source, not the inner error itself
     let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-    error.is::<Error>() || inner.is_some_and(|inner| inner.is::<Error>())
+    let error = error.downcast_ref::<Error>().or_else(|| inner?.downcast_ref::<Error>())?;
+    Some(match error {
+        Error::InvalidCertificate(CertificateError::Other(reason)) => reason.to_string(),
+        other => other.to_string(),
+    })
 }
 
 fn certified(

@@ -193,13 +193,17 @@ struct Met {
     client: Result<HandshakeKind, String>,
 }
 
+fn words(error: &std::io::Error) -> String {
+    tls::reason_of(error).unwrap_or_else(|| error.to_string())
+}
+
 /// Connects the two: the server says one word when the handshake is done, and the client waits for it.
 async fn meet(server: Arc<rustls::ServerConfig>, client: Arc<ClientConfig>) -> Met {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address: SocketAddr = listener.local_addr().unwrap();
     let serve = async {
         let (stream, _) = listener.accept().await.unwrap();
-        let mut stream = TlsAcceptor::from(server).accept(stream).await.map_err(|error| error.to_string())?;
+        let mut stream = TlsAcceptor::from(server).accept(stream).await.map_err(|error| words(&error))?;
         let caller = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
         let caller = caller.map(tls::node_of).transpose().unwrap();
         stream.write_all(b"ok").await.map_err(|error| error.to_string())?;
@@ -210,7 +214,7 @@ async fn meet(server: Arc<rustls::ServerConfig>, client: Arc<ClientConfig>) -> M
         let stream = TcpStream::connect(address).await.unwrap();
         let name = ServerName::try_from("127.0.0.1").unwrap();
         let stream = TlsConnector::from(client).connect(name, stream).await;
-        let mut stream = stream.map_err(|error| error.to_string())?;
+        let mut stream = stream.map_err(|error| words(&error))?;
         let mut word = Vec::new();
         stream.read_to_end(&mut word).await.map_err(|error| error.to_string())?;
         assert_eq!(word, b"ok");
