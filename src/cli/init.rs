@@ -92,7 +92,8 @@ impl Init {
         }
         let clock = Clock::System;
         self.find_room()?;
-        fs::create_dir_all(self.dir.join("data")).with_context(|| format!("cannot make {}", self.dir.display()))?;
+        fs::create_dir_all(&self.dir).with_context(|| format!("cannot make {}", self.dir.display()))?;
+        private_folder(&self.dir.join("data")).with_context(|| format!("cannot make {}/data", self.dir.display()))?;
         let db = self.open_store().await?;
         self.check_unused(&db).await?;
 
@@ -107,7 +108,8 @@ impl Init {
             format!("the logs could not be begun; delete {} (and the database, if it is PostgreSQL's), mend that, and try again", self.dir.display())
         })?;
         self.write("descriptor.jws", &format!("{}\n", signed.jws()))?;
-        self.write("node.toml", &self.configuration(&url)?)?;
+        // the store's address may hold a password
+        write_secret(&self.dir.join("node.toml"), self.configuration(&url)?.as_bytes())?;
         self.tell(&descriptor, shared.json)?;
         Ok(ExitCode::SUCCESS)
     }

@@ -44,7 +44,8 @@ fn tell(status: &Status) {
 
 fn tell_log(log: &LogStatus) {
     print_line("");
-    print_line(&format!("{}  {} entries, {}", log.origin, log.size, log.state));
+    let entries = if log.size == 1 { "entry" } else { "entries" };
+    print_line(&format!("{}  {} {entries}, {}", log.origin, log.size, log.state));
     if let Some(reason) = &log.reason {
         print_line(&format!("  {reason}"));
     }

@@ -1,0 +1,285 @@
+//! The commands that make, introduce, run and show nodes, as processes of their own.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use kaopu::clock::Clock;
+use kaopu::statement::{Audience, Suite, Unverified};
+use kaopu::store::Db;
+use kaopu::store::statement::Body;
+use kaopu::trust::certificates::{Made, Wanted, make_node, read_chain, read_key};
+use kaopu::trust::descriptor::Descriptor;
+use kaopu::trust::keys::read_key as read_signing_key;
+use kaopu::trust::registry::Registry;
+use kaopu::trust::tls::{self, Identity};
+use rustls_pki_types::ServerName;
+
+use crate::federation::{Federation, Node, free_port, kaopu, records, said, until};
+
+#[test]
+fn init_makes_a_whole_node_and_never_another_over_it() {
+    let federation = Federation::of_strangers(&["340500"]);
+    let [node] = &federation.nodes[..] else { unreachable!() };
+    for secret in [
+        "node.toml",
+        "certs/ca.key",
+        "certs/node.key",
+        "keys/root.pem",
+        "keys/root-next.pem",
+        "keys/sign.pem",
+        "keys/log-records.pem",
+        "keys/log-exchange.pem",
+        "keys/witness.pem",
+        "keys/seal.pem",
+    ] {
+        let mode = node.dir.join(secret).metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{secret}");
+    }
+    for public in ["certs/ca.pem", "certs/node.pem", "descriptor.jws", "data"] {
+        assert!(node.dir.join(public).exists(), "{public}");
+    }
+    let before = std::fs::read(node.descriptor()).unwrap();
+    let again = kaopu().arg("init").arg(&node.dir).args(["--node", "340500", "--name", "示例市"]).output().unwrap();
+    assert_eq!(again.status.code(), Some(1));
+    assert!(said(&again).contains("holds a node already"), "{}", said(&again));
+    assert_eq!(std::fs::read(node.descriptor()).unwrap(), before);
+
+    let status = node.json(&["status"]);
+    for log in status["logs"].as_array().unwrap() {
+        assert_eq!(log["size"], 1, "the descriptor is entry 0");
+        let key = log["verifier_keys"][0].as_str().unwrap();
+        assert!(key.starts_with(&format!("{}+", log["origin"].as_str().unwrap())), "{key}");
+    }
+}
+
+#[test]
+fn every_suite_makes_a_node_and_init_prints_the_keys_that_status_repeats() {
+    let folder = tempfile::tempdir().unwrap();
+    for (suite, expected) in [("EdDSA", Suite::EdDsa), ("es256", Suite::Es256), ("SM2", Suite::Sm2)] {
+        let dir = folder.path().join(suite);
+        let init = kaopu()
+            .arg("init")
+            .arg(&dir)
+            .args(["--node", "310107.scjg", "--name", "示例局", "--suite", suite, "--json"])
+            .output()
+            .unwrap();
+        assert!(init.status.success(), "{}", said(&init));
+        let printed: serde_json::Value = serde_json::from_slice(&init.stdout).unwrap();
+        let node = Node::at(dir);
+        let status = node.json(&["status"]);
+        let keys = status["logs"].as_array().unwrap().iter().map(|log| log["verifier_keys"][0].clone());
+        let (mut keys, mut told): (Vec<_>, _) = (keys.collect(), printed["verifier_keys"].as_array().unwrap().clone());
+        keys.sort_by_key(ToString::to_string);
+        told.sort_by_key(ToString::to_string);
+        assert_eq!(keys, told);
+        assert_eq!(printed["fingerprint"], status["fingerprint"]);
+        let jws = std::fs::read_to_string(node.descriptor()).unwrap();
+        assert_eq!(Descriptor::open(jws.trim()).unwrap().1.root.suite(), expected);
+    }
+}
+
+#[test]
+fn wrong_usage_ends_with_2_and_a_failure_with_1_and_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| kaopu().current_dir(folder.path()).args(args).output().unwrap();
+    for args in [
+        &["init", "x", "--node", "Ma'anshan", "--name", "x"] as &[&str],
+        &["init", "x"],
+        &["frobnicate"],
+        &["peer", "add"],
+        &["status", "--jsn"],
+    ] {
+        assert_eq!(run(args).status.code(), Some(2), "{args:?}");
+    }
+    assert_eq!(run(&["--help"]).status.code(), Some(0));
+    for (args, advice) in [
+        (&["status"] as &[&str], "name the node's node.toml with -c FILE"),
+        (&["init", "x", "--node", "340500", "--name", "x", "--url", "http://x"], "https://host:port is expected"),
+        (&["init", "x", "--node", "340500", "--name", "x", "--listen", "0.0.0.0:1"], "say --url https://host:port too"),
+        (&["init", "x", "--node", "340500", "--name", "x", "--store", "mysql://x"], "sqlite:PATH or postgres://"),
+    ] {
+        let output = run(args);
+        assert_eq!(output.status.code(), Some(1), "{args:?}");
+        assert!(said(&output).contains(advice), "{args:?}: {}", said(&output));
+    }
+    assert!(!folder.path().join("x/node.toml").exists());
+}
+
+#[test]
+fn a_configuration_or_key_that_does_not_fit_stops_the_start() {
+    let federation = Federation::of_strangers(&["340500", "310107"]);
+    let [node, other] = &federation.nodes[..] else { unreachable!() };
+    let refused = |advice: &str| {
+        let output = node.run(&["serve"]);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(said(&output).contains(advice), "{}", said(&output));
+    };
+    let config = std::fs::read_to_string(node.config()).unwrap();
+    std::fs::write(node.config(), format!("{config}\ncolour = 1\n")).unwrap();
+    refused("unknown field `colour`");
+    std::fs::write(node.config(), &config).unwrap();
+
+    let key = node.dir.join("keys/sign.pem");
+    let good = std::fs::read(&key).unwrap();
+    std::fs::write(&key, std::fs::read(other.dir.join("keys/sign.pem")).unwrap()).unwrap();
+    refused("keys/sign.pem is not the key that the node's newest descriptor names");
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
+    refused("`chmod 600` it");
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    std::fs::write(&key, good).unwrap();
+
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let busy = config.lines().map(|line| match line.starts_with("peer = ") {
+        true => format!("peer = \"{}\"\n", taken.local_addr().unwrap()),
+        false => format!("{line}\n"),
+    });
+    std::fs::write(node.config(), busy.collect::<String>()).unwrap();
+    refused("choose another in the section [listen]");
+    std::fs::write(node.config(), config).unwrap();
+}
+
+#[test]
+fn a_peer_is_added_once_updated_by_what_follows_and_by_nothing_else() {
+    let federation = Federation::of_strangers(&["340500", "310107", "341200"]);
+    let [here, peer, third] = &federation.nodes[..] else { unreachable!() };
+    let add = |file: &Path| here.run(&["peer", "add", file.to_str().unwrap(), "--json"]);
+    let outcome = |file: &Path| {
+        let output = add(file);
+        assert!(output.status.success(), "{}", said(&output));
+        let printed: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        printed[0]["outcome"].as_str().unwrap().to_owned()
+    };
+    let refused = |file: &Path, reason: &str| {
+        let output = add(file);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(said(&output).contains(reason), "{}", said(&output));
+    };
+    assert_eq!(outcome(&peer.descriptor()), "added");
+    assert_eq!(outcome(&peer.descriptor()), "unchanged");
+    refused(&here.descriptor(), "this node's own descriptor");
+    refused(&here.config(), "give the descriptor.jws");
+    refused(Path::new("/nowhere"), "cannot read /nowhere");
+
+    let jws = std::fs::read_to_string(peer.descriptor()).unwrap();
+    let (_, first) = Descriptor::open(jws.trim()).unwrap();
+    let root = read_signing_key(&peer.dir.join("keys/root.pem")).unwrap();
+    let file = federation.folder.path().join("next.jws");
+    let next = |bend: &dyn Fn(&mut Descriptor)| {
+        let mut next = Descriptor { sequence: 2, endpoints: vec!["https://10.0.0.1:7443".to_owned()], ..first.clone() };
+        bend(&mut next);
+        let signed = next.sign(&root, Clock::System.now(), &mut kaopu::node::rng()).unwrap();
+        std::fs::write(&file, signed.jws()).unwrap();
+    };
+    next(&|d| d.sequence = 1);
+    refused(&file, "sequence 1 does not follow 1");
+    next(&|d| d.valid_until = 1);
+    refused(&file, "ask 310107 for a newer one");
+    next(&|_| ());
+    assert_eq!(outcome(&file), "updated");
+    refused(&peer.descriptor(), "sequence 1 does not follow 2");
+    // one bad file, and none is taken
+    let both = [third.descriptor().display().to_string(), here.config().display().to_string()];
+    assert!(!here.run(&["peer", "add", &both[0], &both[1]]).status.success());
+    let listed = here.json(&["peer", "list"]);
+    let [listed] = &listed.as_array().unwrap()[..] else { panic!("one peer: {listed}") };
+    assert_eq!((&listed["node"], &listed["url"]), (&"310107".into(), &"https://10.0.0.1:7443".into()));
+    let elsewhere = format!("https://127.0.0.1:{}", free_port());
+    here.done(&["peer", "add", file.to_str().unwrap(), "--url", &elsewhere, "--reason", "示例"]);
+    assert_eq!(here.json(&["peer", "list"])[0]["url"], elsewhere.as_str());
+
+    // each of the three changes is in the exchange log, with who and what, for this node's eyes
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let rows = runtime.block_on(async {
+        let db = Db::open(&format!("sqlite:{}", here.dir.join("data/kaopu.db").display())).await.unwrap();
+        let log = db.log(&"kaopu/340500/exchange/1".parse().unwrap()).await.unwrap().unwrap();
+        db.statements(log.id, 1, 10).await.unwrap()
+    });
+    let changes = rows.iter().map(|row| match &row.body {
+        Body::Here(jws) => Unverified::parse(jws).unwrap().statement().clone(),
+        body => panic!("{body:?}"),
+    });
+    let changes: Vec<_> = changes.collect();
+    assert!(changes.iter().all(|change| change.aud == Audience::Named(vec!["340500".parse().unwrap()])));
+    let said: Vec<_> = changes.iter().map(|c| [&c.body["subject"], &c.body["action"], &c.body["by"]]).collect();
+    assert_eq!(said, [["310107", "add", "示例"], ["310107", "update", "示例"], ["310107", "update", "示例"]]);
+}
+
+#[test]
+fn nodes_pull_from_each_other_tell_of_an_outage_and_end_in_order() {
+    let mut federation = Federation::new(&["340500", "310107"]);
+    federation.start();
+    federation.until_in_step();
+    let summary = |node: &Node| node.json(&["status"])["peers"][0]["summary"].as_str().unwrap().to_owned();
+    assert!(summary(&federation.nodes[0]).starts_with("in step, answered"), "{}", summary(&federation.nodes[0]));
+    assert!(federation.nodes[1].signal("-TERM"), "an orderly end");
+    until("the outage is told of", || summary(&federation.nodes[0]).contains("cannot be reached"));
+    federation.nodes[1].start();
+    until("the peer is back", || summary(&federation.nodes[0]).starts_with("in step"));
+    assert!(federation.nodes[0].signal("-INT"), "an orderly end");
+}
+
+#[test]
+fn an_idle_node_takes_at_most_60_mb() {
+    let mut federation = Federation::new(&["340500", "310107"]);
+    federation.start();
+    federation.until_in_step();
+    for node in &federation.nodes {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", node.pid())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        let kib: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+        assert!(kib <= 60 * 1024, "{line}");
+    }
+}
+
+#[test]
+fn peers_and_certificates_are_taken_in_while_a_node_runs() {
+    let mut federation = Federation::of_strangers(&["340500", "310107"]);
+    federation.start();
+    let [here, peer] = &federation.nodes[..] else { unreachable!() };
+    here.done(&["peer", "add", peer.descriptor().to_str().unwrap()]);
+    peer.done(&["peer", "add", here.descriptor().to_str().unwrap()]);
+    federation.until_in_step();
+
+    let read = |name: &str| std::fs::read_to_string(here.dir.join(name)).unwrap();
+    let ca = Made { certificate: read("certs/ca.pem"), key: read("certs/ca.key").into() };
+    let renew = || {
+        let wanted = Wanted { node: &here.id.parse().unwrap(), host: None, now: Clock::System.now() };
+        make_node(&wanted, &ca).unwrap()
+    };
+    let renewed = renew();
+    let shown = || read_chain(&read("certs/node.pem")).unwrap().swap_remove(0);
+    assert_eq!(shown_by(here, peer), shown());
+    // a key that does not belong to the certificate is left alone until both are there
+    std::fs::write(here.dir.join("certs/node.key"), renewed.key.as_bytes()).unwrap();
+    until("the half-done change is noticed", || here.journal_text().contains("the old one goes on"));
+    assert_eq!(shown_by(here, peer), shown());
+    std::fs::write(here.dir.join("certs/node.pem"), &renewed.certificate).unwrap();
+    until("the renewed certificate is shown", || shown_by(here, peer) == shown());
+}
+
+/// The certificate that one node shows another.
+fn shown_by(node: &Node, to: &Node) -> rustls_pki_types::CertificateDer<'static> {
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let db = Db::open(&format!("sqlite:{}", to.dir.join("data/kaopu.db").display())).await.unwrap();
+        let peer = Registry::load(db).await.unwrap().peer(&node.id.parse().unwrap()).unwrap();
+        let file = |name: &str| std::fs::read_to_string(to.dir.join(name)).unwrap();
+        let chain = read_chain(&file("certs/node.pem")).unwrap();
+        let key = read_key(&file("certs/node.key")).unwrap();
+        let identity = Identity::new(to.id.parse().unwrap(), chain, key, Clock::System).unwrap();
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(tls::client_config(&identity, &peer).unwrap()));
+        let address = peer.url.strip_prefix("https://").unwrap();
+        let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let stream = connector.connect(ServerName::try_from("127.0.0.1").unwrap(), stream).await.unwrap();
+        stream.get_ref().1.peer_certificates().unwrap()[0].clone().into_owned()
+    })
+}
+
+#[test]
+fn a_status_shows_an_own_log_and_its_key() {
+    let federation = Federation::of_strangers(&["340500"]);
+    let status = federation.nodes[0].json(&["status"]);
+    let log = records(&status);
+    assert_eq!((&log["origin"], &log["state"]), (&"kaopu/340500/records/1".into(), &"open".into()));
+    assert!(federation.nodes[0].done(&["status"]).contains(log["verifier_keys"][0].as_str().unwrap()));
+}
