@@ -4,6 +4,7 @@
 //! would type. The demo itself only looks into the five stores and says what it sees there.
 
 mod folder;
+mod look_up;
 mod news;
 mod nodes;
 mod samples;
@@ -84,7 +85,7 @@ async fn show(folder: &Folder, exit: bool, running: &mut Option<Running>) -> Res
     }
 
     say("");
-    nodes::look_up(folder, &SITES[0]).await?;
+    look_up::show(folder, &SITES[0]).await?;
     if exit {
         return Ok(ExitCode::SUCCESS);
     }

@@ -1,5 +1,6 @@
 //! The five nodes: made, introduced, fed and served by the very commands that a user would type.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::net::TcpListener;
 use std::path::Path;
@@ -148,42 +149,30 @@ pub async fn import(folder: &Folder, site: &Site, sample: &Sample) -> Result<()>
     Ok(())
 }
 
-/// Shows all that a node knows of the one enterprise.
-pub async fn look_up(folder: &Folder, site: &Site) -> Result<()> {
-    let (code, name) = samples::ENTERPRISE;
-    say(&format!(
-        "{} {} asks its own store about {name} {code}, who has records in all five cities:",
-        site.id, site.name
-    ));
-    say("");
-    let status = kaopu().args(["record", "-c"]).arg(folder.config(site)).arg(code).status().await;
-    if !status.context("cannot run record")?.success() {
-        bail!("the look-up failed");
-    }
-    Ok(())
+/// All that a node knows about a subject, as `record` gives it to scripts.
+pub async fn record(folder: &Folder, site: &Site, code: &str) -> Result<Vec<Value>> {
+    let record = kaopu().args(["record", "--json", "-c"]).arg(folder.config(site)).arg(code).output().await;
+    let record = record.context("cannot run record")?;
+    serde_json::from_slice(&record.stdout).map_err(|_| anyhow::anyhow!("the look-up failed:\n{}", said(&record)))
 }
 
-/// `penalty.csv (code, utf-8): 28 rows, 19 已共享, 0 未变更, 9 退回: E101×1 E104×2`
+/// `penalty.csv (penalty, code, utf-8): 28 rows, 16 shared 已共享, 12 sent back 退回: E101 E105×2 …`
 fn summary(sample: &Sample, receipt: &Value) -> String {
-    let count = |name: &str| receipt[name].as_u64().unwrap_or(0);
-    let text = |name: &str| receipt[name].as_str().unwrap_or("?").to_owned();
-    let mut line = format!(
-        "{} ({}, {}, {}): {} rows, {} shared 已共享, {} unchanged 未变更, {} sent back 退回",
-        sample.file,
-        text("kind"),
-        text("layout"),
-        text("encoding"),
-        count("read"),
-        count("published"),
-        count("skipped"),
-        count("refused")
-    );
-    let mut codes = std::collections::BTreeMap::new();
+    let text = |name: &str| receipt[name].as_str().unwrap_or("?");
+    let (kind, layout, encoding) = (text("kind"), text("layout"), text("encoding"));
+    let mut line = format!("{} ({kind}, {layout}, {encoding}): {} rows", sample.file, receipt["read"]);
+    let named = [("published", "shared 已共享"), ("skipped", "unchanged 未变更"), ("refused", "sent back 退回")];
+    for (count, words) in named {
+        if receipt[count].as_u64().unwrap_or(0) > 0 {
+            line.push_str(&format!(", {} {words}", receipt[count]));
+        }
+    }
+    let mut codes = BTreeMap::new();
     for fault in receipt["faults"].as_array().into_iter().flatten() {
         *codes.entry(fault["code"].as_str().unwrap_or("?")).or_insert(0) += 1;
     }
-    for (at, (code, times)) in codes.into_iter().enumerate() {
-        line.push_str(&format!("{} {code}×{times}", if at == 0 { ":" } else { "" }));
+    for (code, times) in codes {
+        line.push_str(&if times > 1 { format!(" {code}×{times}") } else { format!(" {code}") });
     }
     line
 }
