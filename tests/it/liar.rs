@@ -126,6 +126,7 @@ impl Tale {
 /// Serves the tale. The checkpoint is never held open: whoever asks again is told at once.
 pub fn routes(tale: Arc<Mutex<Tale>>) -> Router {
     Router::new()
+        .route("/v1/descriptor", get(descriptor))
         .route("/v1/logs/{log}/checkpoint", get(checkpoint))
         .route("/v1/logs/{log}/tile/{*tile}", get(tile_of))
         .route("/v1/logs/{log}/tile/entries/{*bundle}", get(bundle))
@@ -134,6 +135,11 @@ pub fn routes(tale: Arc<Mutex<Tale>>) -> Router {
 }
 
 type Told = State<Arc<Mutex<Tale>>>;
+
+/// The node's descriptor: entry 0, about which there is no lie.
+async fn descriptor(State(tale): Told) -> Response {
+    tale.lock().unwrap().told[0].1.clone().into_response()
+}
 
 async fn checkpoint(State(tale): Told, Path(log): Path<String>, headers: HeaderMap) -> Response {
     let (note, hash, lie) = {
