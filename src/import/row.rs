@@ -11,7 +11,7 @@ use super::person::{PersonKey, masked, reads_like_a_person};
 use super::{Cell, Columns, SourceRow};
 use crate::record::FaultCode;
 use crate::record::identifier::UNKNOWN;
-use crate::statement::kind::{Layout, Member, SubjectMembers};
+use crate::statement::kind::{Form, Layout, Member, SubjectMembers};
 use crate::statement::{Kind, Subject};
 use crate::store::upload::FaultRow;
 
@@ -114,17 +114,17 @@ impl<'a> Judge<'a> {
         Found { column, header, code, message }
     }
 
-    /// Codes of columns that add to another one's list.
+    /// Codes of columns that add to another one's list, which stays in the order of its codes.
     fn add_up(&self, body: &mut Map<String, Value>, at_fault: &[&str]) {
         for (member, _) in &self.present {
             let Some(target) = member.adds_to.as_deref().filter(|target| !at_fault.contains(target)) else { continue };
             let Some(Value::Array(more)) = body.get(&member.name).cloned() else { continue };
             if let Value::Array(list) = body.entry(target).or_insert_with(|| Value::Array(Vec::new())) {
-                for value in more {
-                    if !list.contains(&value) {
-                        list.push(value);
-                    }
+                list.extend(more);
+                if let Form::Codes(codes) = &member.form {
+                    list.sort_by_key(|value| codes.iter().position(|code| value == code.value.as_str()));
                 }
+                list.dedup();
             }
         }
     }
@@ -198,3 +198,6 @@ fn in_order(mut faults: Vec<Found>, row: u64) -> Vec<FaultRow> {
     };
     faults.into_iter().map(row_of).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -263,3 +263,6 @@ fn headers_unknown(kind: &Kind, seen: &[Cell]) -> NotAnUpload {
     let seen = if shown.is_empty() { "nothing".to_owned() } else { format!("“{shown}”") };
     NotAnUpload::HeadersUnknown { kind: kind.typ.kind.clone(), title: kind.title.clone(), seen }
 }
+
+#[cfg(test)]
+mod tests;
