@@ -68,7 +68,7 @@ impl Command {
             Self::Record(record) => record.run(&shared).await,
             Self::Import(import) => import.run(&shared).await,
             Self::Upload(upload) => upload.run(&shared).await,
-            Self::Audit(audit) => audit.run(&shared).await,
+            Self::Audit(audit) => Box::pin(audit.run(&shared)).await,
             Self::Status(status) => status.run(&shared).await,
         }
     }

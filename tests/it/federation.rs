@@ -197,6 +197,7 @@ impl Node {
 }
 
 impl Drop for Federation {
+    #[expect(clippy::print_stderr, reason = "after a failure the journals say why")]
     fn drop(&mut self) {
         for node in &mut self.nodes {
             if let Some(mut child) = node.child.take() {
