@@ -48,7 +48,14 @@ impl Record {
                     tell_subjects(&found, self.limit);
                     return Ok(());
                 }
-                found.into_iter().map(|subject| subject.key).collect()
+                // a subject that was named in two ways stands there twice
+                let mut keys: Vec<String> = Vec::new();
+                for subject in found {
+                    if !keys.contains(&subject.key) {
+                        keys.push(subject.key);
+                    }
+                }
+                keys
             }
         };
         let mut found = Vec::new();

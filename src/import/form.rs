@@ -57,7 +57,7 @@ pub fn read(member: &Member, layout: &str, cell: &Cell) -> Reading {
         Form::Boolean => match mend::narrow(&text).as_str() {
             "是" | "1" | "TRUE" => Reading::Value(true.into()),
             "否" | "0" | "FALSE" => Reading::Value(false.into()),
-            _ => Reading::Fault(FaultCode::E103, Some("应填“是”或“否”".to_owned())),
+            _ => Reading::Fault(FaultCode::E103, None),
         },
         Form::Code(codes) => {
             let code =

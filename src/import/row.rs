@@ -82,7 +82,7 @@ impl<'a> Judge<'a> {
                 Reading::Value(value) => drop(body.insert(member.name.clone(), value)),
                 Reading::Fault(code, message) => {
                     at_fault.push(&member.name);
-                    let message = message.unwrap_or_else(|| code.message().to_owned());
+                    let message = message.unwrap_or_else(|| member.fault(code).message);
                     faults.push(self.found(&came_from, member, code, message));
                 }
             }

@@ -3,7 +3,7 @@
 use jiff::civil::Date;
 use serde_json::{Map, Value};
 
-use super::{Kind, Layout, Member};
+use super::{Form, Kind, Layout, Member};
 use crate::record::identifier::UNKNOWN;
 use crate::record::{Amount, Fault, FaultCode, date};
 
@@ -52,9 +52,20 @@ impl Kind {
             judged.schema();
         }
         let mut faults = judged.faults;
-        faults.sort_by_key(|(member, code)| (*member, *code));
-        faults.into_iter().map(|(member, code)| self.members[member].fault(code)).collect()
+        faults.sort_by_key(|fault| (fault.member, fault.code));
+        let told = |fault: Broken| match fault.precedes {
+            Some(other) => self.members[fault.member].too_early(&self.members[other]),
+            None => self.members[fault.member].fault(fault.code),
+        };
+        faults.into_iter().map(told).collect()
     }
+}
+
+/// A fault of the member at a position; of an early date also the position of the one that it precedes.
+struct Broken {
+    member: usize,
+    code: FaultCode,
+    precedes: Option<usize>,
 }
 
 /// A body while it is judged. A set of members is a number, a bit each.
@@ -63,7 +74,7 @@ struct Judged<'a> {
     body: &'a Map<String, Value>,
     present: u128,
     at_fault: u128,
-    faults: Vec<(usize, FaultCode)>,
+    faults: Vec<Broken>,
 }
 
 impl<'a> Judged<'a> {
@@ -107,14 +118,14 @@ impl<'a> Judged<'a> {
     }
 
     fn missing(&mut self, layout: Option<&Layout>) {
-        for (at, member) in self.kind.members.iter().enumerate() {
-            if (self.present | self.at_fault) & 1 << at == 0 && self.is_required(member, layout) {
-                self.faults.push((at, FaultCode::E101));
-            }
+        let absent = |at: &usize| (self.present | self.at_fault) & 1 << at == 0;
+        let missing: Vec<usize> = (0..self.kind.members.len())
+            .filter(|at| absent(at) && self.is_required(&self.kind.members[*at], layout))
+            .collect();
+        // only now: that a member is missing is no reason not to hold a condition on it
+        for at in missing {
+            self.add(at, FaultCode::E101);
         }
-        // only now: that one member is missing says nothing about a condition on it
-        self.at_fault |=
-            self.faults.iter().filter(|(_, code)| !code.is_warning()).fold(0, |set, (at, _)| set | 1 << at);
     }
 
     fn is_required(&self, member: &Member, layout: Option<&Layout>) -> bool {
@@ -151,8 +162,8 @@ impl<'a> Judged<'a> {
             let Some(day) = self.day(at) else { continue };
             let mut others = member.rules.not_before.iter().filter_map(|name| self.kind.position(name));
             let given = others.find(|other| (self.present | self.at_fault) & 1 << other != 0);
-            if given.and_then(|other| self.day(other)).is_some_and(|other| day < other) {
-                early.push((at, FaultCode::E105));
+            if let Some(other) = given.filter(|other| self.day(*other).is_some_and(|other| day < other)) {
+                early.push(Broken { member: at, code: FaultCode::E105, precedes: Some(other) });
             }
         }
         self.faults.append(&mut early);
@@ -174,7 +185,7 @@ impl<'a> Judged<'a> {
 
     fn add(&mut self, at: usize, code: FaultCode) {
         self.at_fault |= if code.is_warning() { 0 } else { 1 << at };
-        self.faults.push((at, code));
+        self.faults.push(Broken { member: at, code, precedes: None });
     }
 }
 
@@ -189,9 +200,30 @@ impl Condition {
 }
 
 impl Member {
-    /// A fault of this member, in the code's words.
+    /// A fault of this member, with a sentence that says what to do.
     pub fn fault(&self, code: FaultCode) -> Fault {
-        Fault { member: self.name.clone(), code, message: format!("{}：{}", self.title, code.message()) }
+        let message = match (code, &self.form, self.max_length) {
+            (FaultCode::E102, Form::Decimal { digits, fraction }, _) => {
+                format!("数字过长：整数最多{}位，小数最多{fraction}位", digits.saturating_sub(*fraction))
+            }
+            (FaultCode::E102, _, Some(most)) => format!("内容超出规定长度，最多{most}个字符，请缩短"),
+            (FaultCode::E103, Form::Code(codes) | Form::Codes(codes), _) => {
+                let values = codes.iter().filter(|code| code.advice.is_none()).map(|code| code.value.as_str());
+                format!("取值不在代码表内，可填：{}", values.collect::<Vec<_>>().join("；"))
+            }
+            (FaultCode::E103, Form::Boolean, _) => "应填“是”或“否”".to_owned(),
+            (FaultCode::E103, _, _) => "内容不符合该栏的填写要求，请核对".to_owned(),
+            (FaultCode::E105, _, _) => "日期不得晚于今天，请核对".to_owned(),
+            (FaultCode::E203, Form::Registration, _) => "工商注册号校验位有误，请核对".to_owned(),
+            (FaultCode::E203, _, _) => "证件号码校验位有误，请核对".to_owned(),
+            _ => code.message().to_owned(),
+        };
+        Fault { member: self.name.clone(), code, message }
+    }
+
+    fn too_early(&self, other: &Self) -> Fault {
+        let message = format!("日期不得早于“{}”，请核对", other.title);
+        Fault { member: self.name.clone(), code: FaultCode::E105, message }
     }
 
     fn fault_of(&self, value: &Value) -> Option<FaultCode> {
