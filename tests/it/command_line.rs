@@ -15,6 +15,7 @@ use kaopu::trust::registry::Registry;
 use kaopu::trust::tls::{self, Identity};
 use rustls_pki_types::ServerName;
 
+use crate::database::{Database, Kind};
 use crate::federation::{Federation, Node, free_port, kaopu, records, said, until};
 
 #[test]
@@ -282,4 +283,44 @@ fn a_status_shows_an_own_log_and_its_key() {
     let log = records(&status);
     assert_eq!((&log["origin"], &log["state"]), (&"kaopu/340500/records/1".into(), &"open".into()));
     assert!(federation.nodes[0].done(&["status"]).contains(log["verifier_keys"][0].as_str().unwrap()));
+}
+
+#[test]
+fn several_servers_on_one_postgresql_are_one_node() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let database = runtime.block_on(Database::new(Kind::Postgres));
+    let mut federation = Federation::of_strangers(&["310107", "341200"]);
+    let folder = federation.folder.path().to_owned();
+    let first = Node::init(&folder, "340500", &["--store", database.url()]);
+    // the second server has the same keys and store, and an address of its own
+    let second = Node::at(folder.join("second"));
+    assert!(std::process::Command::new("cp").arg("-r").arg(&first.dir).arg(&second.dir).status().unwrap().success());
+    let config = std::fs::read_to_string(first.config()).unwrap();
+    let own = config.lines().find_map(|line| line.strip_prefix("peer = ")).unwrap().trim_matches('"').to_owned();
+    let other = format!("127.0.0.1:{}", free_port());
+    std::fs::write(second.config(), config.replace(&format!("peer = \"{own}\""), &format!("peer = \"{other}\"")))
+        .unwrap();
+
+    // each peer knows the node by the address of one server
+    for (peer, address) in federation.nodes.iter().zip([&own, &other]) {
+        let descriptor = first.descriptor().display().to_string();
+        peer.done(&["peer", "add", &descriptor, "--url", &format!("https://{address}")]);
+        first.done(&["peer", "add", peer.descriptor().to_str().unwrap()]);
+    }
+    federation.nodes.extend([first, second]);
+    federation.start();
+    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/config/demo/310107/registration.csv");
+    federation.nodes[2].done(&["import", sample, "--kind", "registration"]);
+    let size = records(&federation.nodes[3].json(&["status"]))["size"].as_u64().unwrap();
+    assert!(size > 1, "what one command published is there for all");
+    for peer in &federation.nodes[..2] {
+        until("the peer has it", || peer.json(&["status"])["peers"][0]["size"] == size);
+    }
+    // one server fails; the other goes on
+    federation.nodes[2].signal("-KILL");
+    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/config/demo/310107/honour.jsonl");
+    federation.nodes[3].done(&["import", sample, "--kind", "honour"]);
+    let grown = records(&federation.nodes[3].json(&["status"]))["size"].as_u64().unwrap();
+    assert!(grown > size);
+    until("the peer has it", || federation.nodes[1].json(&["status"])["peers"][0]["size"] == grown);
 }
