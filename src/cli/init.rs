@@ -46,9 +46,9 @@ pub struct Init {
     /// Where peers reach it: https://host:port [default: https:// and the address of --listen]
     #[arg(long)]
     url: Option<String>,
-    /// Where the peer interface listens
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7443")]
-    listen: SocketAddr,
+    /// Where the peer interface listens [default: 127.0.0.1:7443, or with --url all addresses and that port]
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
     /// Where the local API listens
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7080")]
     local: SocketAddr,
@@ -83,13 +83,7 @@ impl From<SuiteName> for Suite {
 impl Init {
     /// Makes the node, and says what to do with it.
     pub async fn run(self, shared: &Shared) -> anyhow::Result<ExitCode> {
-        let url = self.url.clone().unwrap_or_else(|| format!("https://{}", self.listen));
-        if !is_endpoint(&url) {
-            bail!("--url {url}: https://host:port is expected");
-        }
-        if self.url.is_none() && (self.listen.port() == 0 || self.listen.ip().is_unspecified()) {
-            bail!("--listen {} is no address that peers can reach: say --url https://host:port too", self.listen);
-        }
+        let (url, listen) = self.addresses()?;
         let clock = Clock::System;
         self.find_room()?;
         fs::create_dir_all(&self.dir).with_context(|| format!("cannot make {}", self.dir.display()))?;
@@ -109,9 +103,28 @@ impl Init {
         })?;
         self.write("descriptor.jws", &format!("{}\n", signed.jws()))?;
         // the store's address may hold a password
-        write_secret(&self.dir.join("node.toml"), self.configuration(&url)?.as_bytes())?;
+        write_secret(&self.dir.join("node.toml"), self.configuration(&url, listen)?.as_bytes())?;
         self.tell(&descriptor, shared.json)?;
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// Where peers reach the node, and where it listens: what was not said follows from what was.
+    fn addresses(&self) -> anyhow::Result<(String, SocketAddr)> {
+        let Some(url) = &self.url else {
+            let listen = self.listen.unwrap_or_else(|| ([127, 0, 0, 1], 7443).into());
+            if listen.port() == 0 || listen.ip().is_unspecified() {
+                bail!("--listen {listen} is no address that peers can reach: say --url https://host:port too");
+            }
+            return Ok((format!("https://{listen}"), listen));
+        };
+        if !is_endpoint(url) {
+            bail!("--url {url}: https://host:port is expected");
+        }
+        let uri: http::Uri = url.parse()?;
+        let port = uri.port_u16().unwrap_or(443);
+        let local = matches!(uri.host(), Some("localhost" | "127.0.0.1" | "[::1]"));
+        let listen = self.listen.unwrap_or_else(|| (if local { [127, 0, 0, 1] } else { [0; 4] }, port).into());
+        Ok((url.clone(), listen))
     }
 
     fn find_room(&self) -> anyhow::Result<()> {
@@ -214,7 +227,7 @@ impl Init {
     }
 
     /// The sample with this node's values.
-    fn configuration(&self, url: &str) -> anyhow::Result<String> {
+    fn configuration(&self, url: &str, listen: SocketAddr) -> anyhow::Result<String> {
         fill(
             SAMPLE,
             &[
@@ -222,7 +235,7 @@ impl Init {
                 ("id", self.node.as_str()),
                 ("name", &self.name),
                 ("url", url),
-                ("peer", &self.listen.to_string()),
+                ("peer", &listen.to_string()),
                 ("local", &self.local.to_string()),
             ],
         )

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use kaopu::clock::Clock;
+use kaopu::config::Config;
 use kaopu::statement::{Audience, Suite, Unverified};
 use kaopu::store::Db;
 use kaopu::store::statement::Body;
@@ -77,6 +78,27 @@ fn every_suite_makes_a_node_and_init_prints_the_keys_that_status_repeats() {
         assert_eq!(printed["fingerprint"], status["fingerprint"]);
         let jws = std::fs::read_to_string(node.descriptor()).unwrap();
         assert_eq!(Descriptor::open(jws.trim()).unwrap().1.root.suite(), expected);
+    }
+}
+
+#[test]
+fn what_init_is_not_told_about_addresses_follows_from_what_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    for (number, (args, url, peer)) in [
+        (&[] as &[&str], "https://127.0.0.1:7443", "127.0.0.1:7443"),
+        (&["--listen", "127.0.0.2:9"], "https://127.0.0.2:9", "127.0.0.2:9"),
+        (&["--url", "https://credit.example.cn:7444"], "https://credit.example.cn:7444", "0.0.0.0:7444"),
+        (&["--url", "https://localhost:7444"], "https://localhost:7444", "127.0.0.1:7444"),
+        (&["--url", "https://x.example", "--listen", "10.0.0.1:1"], "https://x.example", "10.0.0.1:1"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let dir = folder.path().join(number.to_string());
+        let init = kaopu().arg("init").arg(&dir).args(["--node", "340500", "--name", "示例市"]).args(args).output();
+        assert!(init.unwrap().status.success());
+        let config = Config::load(&dir.join("node.toml")).unwrap();
+        assert_eq!((config.node.url.as_str(), config.listen.peer.to_string().as_str()), (url, peer));
     }
 }
 
