@@ -11,6 +11,7 @@ mod crash;
 mod command_line;
 mod database;
 mod federation;
+mod demo;
 mod documents;
 mod eleventh_kind;
 mod growth;

@@ -193,7 +193,7 @@ impl Growth {
                 }
             })
             .collect();
-        format!("{} statements published; pulled and verified: {}", self.size - before, peers.join(", "))
+        format!("{} published; pulled and verified: {}", self.size - before, peers.join(", "))
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::timeout;
 
 use super::folder::Folder;
@@ -78,11 +78,13 @@ pub async fn make(folder: &Folder) -> Result<()> {
 /// pipe that closes then.
 pub struct Running {
     children: Vec<(&'static Site, Child)>,
+    // apart from the children, whose `wait` would close theirs
+    pipes: Vec<ChildStdin>,
 }
 
 /// Starts all five.
 pub async fn start(folder: &Folder) -> Result<Running> {
-    let mut running = Running { children: Vec::new() };
+    let mut running = Running { children: Vec::new(), pipes: Vec::new() };
     for site in &SITES {
         let log = folder.of(site).join("serve.log");
         let mut child = kaopu()
@@ -94,6 +96,7 @@ pub async fn start(folder: &Folder) -> Result<Running> {
             .spawn()
             .context("cannot start a node")?;
         let address = timeout(UP_WITHIN, peer_address(&mut child)).await;
+        running.pipes.extend(child.stdin.take());
         running.children.push((site, child));
         match address {
             Ok(Some(address)) => say(&format!("{} {} serves on {address}", site.id, site.name)),
@@ -117,9 +120,7 @@ impl Running {
 
     /// Lets all end in order, and waits for it.
     pub async fn stop(mut self) -> Result<()> {
-        for (_, child) in &mut self.children {
-            drop(child.stdin.take());
-        }
+        self.pipes.clear();
         for (site, child) in &mut self.children {
             if timeout(DOWN_WITHIN, child.wait()).await.is_err() {
                 child.kill().await.with_context(|| format!("{} does not end", site.id))?;
