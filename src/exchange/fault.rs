@@ -156,6 +156,11 @@ impl Fault {
         )
     }
 
+    /// Whether there was no answer at all, or none yet.
+    pub fn is_outage(&self) -> bool {
+        matches!(self, Self::Unreachable(_) | Self::Tls(_) | Self::Slow(..) | Self::Limited(_))
+    }
+
     /// Whether the owner's own signatures prove it, whoever served them.
     pub fn is_fork(&self) -> bool {
         matches!(self, Self::Fork { .. })

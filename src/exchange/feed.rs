@@ -192,8 +192,9 @@ impl Feed {
         }
         let accepted = self.around.db.descriptors(log.id).await?;
         let keys = if accepted.is_empty() && source.server == Server::Owner {
-            // entry 0 may be older than the confirmed descriptor by more than one change of the root
-            let mut line = source.client.descriptors().await?;
+            // entry 0 may be further from the confirmed descriptor than one change of the root; if it is, and these are not
+            // to be had, the log does not begin well, and is tried again
+            let mut line = source.client.descriptors().await.unwrap_or_default();
             line.reverse();
             Keys::new(&owner.descriptor_jws, line)
         } else {
@@ -228,9 +229,9 @@ impl Feed {
         let fault = match fault {
             Fault::Key { .. } if from_owner => match self.newer_descriptor(owner).await {
                 Ok(true) => return,
-                Ok(false) => fault,
                 // not a lie before the owner could be asked
-                Err(unanswered) => unanswered,
+                Err(unanswered) if unanswered.is_outage() || unanswered.is_ours() => unanswered,
+                Ok(false) | Err(_) => fault,
             },
             fault => fault,
         };

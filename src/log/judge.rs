@@ -125,7 +125,7 @@ mod tests {
 
     static KINDS: LazyLock<Kinds> = LazyLock::new(|| Kinds::builtin().unwrap());
 
-    fn statement(kind: &str, body: Value) -> Statement {
+    fn statement(kind: &str, body: &Value) -> Statement {
         Statement {
             typ: Typ::first(kind),
             iss: "340500".parse().unwrap(),
@@ -140,7 +140,7 @@ mod tests {
     }
 
     fn registration() -> Statement {
-        let mut statement = statement("registration", json!({"name": "示例有限公司", "uscc": "91340500MA2EXAMP5W"}));
+        let mut statement = statement("registration", &json!({"name": "示例有限公司", "uscc": "91340500MA2EXAMP5W"}));
         let (uscc, name) = ("91340500MA2EXAMP5W".to_owned(), "示例有限公司".to_owned());
         statement.sub = Some(Subject::Enterprise { uscc, name });
         statement
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn each_kind_stands_in_its_log() {
-        let of = |log, kind| verdict(log, statement(kind, json!({})));
+        let of = |log, kind| verdict(log, statement(kind, &json!({})));
         for kind in ["query", "answer", "receipt", "change"] {
             assert_eq!(refused(&of(LogName::Records, kind)), Some("wrong-log"), "{kind}");
             assert_ne!(refused(&of(LogName::Exchange, kind)), Some("wrong-log"), "{kind}");

@@ -70,7 +70,7 @@ fn statements_file() -> Value {
     let [root, eddsa, es256, sm2, stranger] = test_keys();
     let statements: Vec<Value> = statements(&[&eddsa, &es256, &sm2])
         .into_iter()
-        .map(|(name, by, statement)| accepted(name, by, statement))
+        .map(|(name, by, statement)| accepted(&name, by, statement))
         .collect();
     let refused: Vec<Value> = refused::refused(&root, &eddsa, &es256, &sm2, &stranger)
         .into_iter()
@@ -84,7 +84,7 @@ fn statements_file() -> Value {
     })
 }
 
-fn accepted(name: String, by: &TestKey, statement: Statement) -> Value {
+fn accepted(name: &str, by: &TestKey, statement: Statement) -> Value {
     let class = if statement.aud == Audience::Everyone { "open" } else { "addressed" };
     let signed = sign(statement, &by.key).unwrap();
     let parts: Vec<&str> = signed.jws().split('.').collect();
