@@ -40,7 +40,7 @@ pub enum NoteError {
 }
 
 impl VerifierKey {
-    /// The key id: SHA-256(name ‖ 0A ‖ 01 ‖ key)[:4].
+    /// The key id: the first four bytes of `SHA-256(name ‖ 0A ‖ 01 ‖ key)`.
     pub fn id(&self) -> u32 {
         let digest = Digest::of(&[self.name.as_bytes(), b"\n", &[ED25519], &self.key].concat());
         let [a, b, c, d, ..] = digest.0;

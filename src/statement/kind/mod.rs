@@ -1,7 +1,7 @@
 //! Kinds as data: a kind is a JSON Schema (2020-12) whose `x-` keywords say how it is uploaded, identified and shared.
 //!
-//! [`schema_file`] reads such a file, [`rules`] judges values and rules across members, for uploads and for peers alike,
-//! [`validate`] a statement as a whole.
+//! `schema_file` reads such a file, `rules` judges values and rules across members, for uploads and for peers alike,
+//! `validate` a statement as a whole.
 //! `docs/KINDS.md` describes each keyword.
 
 mod builtin;
