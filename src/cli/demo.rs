@@ -109,7 +109,7 @@ fn tell_how_to_go_on(folder: &Folder) {
     say("The nodes run until Ctrl-C, and news are told here. By hand, in another terminal:");
     for (what, command) in [
         ("what Putuo holds of each peer", format!("{kaopu} status -c {here}")),
-        ("subjects by name", format!("{kaopu} record -c {here} --name 示例")),
+        ("subjects by name", format!("{kaopu} record -c {here} --name 马鞍山示例")),
         ("one enterprise, for a script", format!("{kaopu} record -c {here} {} --json", samples::ENTERPRISE.0)),
         ("the receipts of Ma'anshan", format!("{kaopu} upload list -c {there}")),
         (
