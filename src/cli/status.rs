@@ -31,6 +31,12 @@ impl ShowStatus {
 fn tell(status: &Status) {
     print_line(&format!("{} {}  {}", status.node, status.name, status.url));
     print_line(&format!("fingerprint {}", status.fingerprint));
+    let until = |time: &Option<String>| time.as_ref().map_or("?".to_owned(), |time| time.chars().take(10).collect());
+    let (descriptor, certificate) = (until(&status.descriptor_valid_until), until(&status.certificate_valid_until));
+    print_line(&format!(
+        "descriptor {} holds until {descriptor}, the certificate until {certificate}",
+        status.descriptor
+    ));
     for log in &status.logs {
         tell_log(log);
     }

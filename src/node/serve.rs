@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::{Node, NodeError, read_certificate, rng};
 use crate::config::Config;
@@ -21,6 +21,8 @@ use crate::http::local_api::{self, LocalApi};
 use crate::http::{Limits, PeerInterface, peer_routes};
 use crate::trust::tls;
 
+/// How long connections may take to end; a little more than the peer interface gives its requests.
+const END_WITHIN: Duration = Duration::from_secs(12);
 /// How often the registry is looked at where no feed does.
 const REGISTRY_EVERY: Duration = Duration::from_millis(500);
 /// How often the certificate's files are looked at.
@@ -101,10 +103,15 @@ impl Bound {
         if let Some(puller) = puller {
             puller.stop().await;
         }
-        while let Some(ended) = tasks.join_next().await {
-            if let Err(error) = ended {
-                tracing::error!(%error, "a task ended badly");
+        let all_end = async {
+            while let Some(ended) = tasks.join_next().await {
+                if let Err(error) = ended {
+                    tracing::error!(%error, "a task ended badly");
+                }
             }
+        };
+        if timeout(END_WITHIN, all_end).await.is_err() {
+            tracing::warn!("some connections were cut off by the end");
         }
         node.close().await;
         Ok(())

@@ -12,6 +12,7 @@ use crate::log::origin::LogName;
 use crate::statement::NodeId;
 use crate::store::peer::PeerRow;
 use crate::store::{Db, LogRow, LogState, StoreError};
+use crate::trust::certificates::{self, valid_until};
 use crate::trust::descriptor::{Descriptor, spoken};
 
 /// How a node stands.
@@ -29,6 +30,8 @@ pub struct Status {
     pub descriptor: u64,
     /// Until when that holds.
     pub descriptor_valid_until: Option<String>,
+    /// Until when its TLS certificate holds; None where the file can't be read.
+    pub certificate_valid_until: Option<String>,
     /// Its logs.
     pub logs: Vec<LogStatus>,
     /// Its peers.
@@ -108,6 +111,7 @@ impl Status {
             fingerprint: spoken(&own.fingerprint()),
             descriptor: own.sequence,
             descriptor_valid_until: own.valid_until.checked_mul(1000).and_then(time),
+            certificate_valid_until: certificate_end(config).and_then(time),
             logs: logs.iter().filter(|log| log.own).map(|log| LogStatus::of(log, &own)).collect(),
             peers,
         })
@@ -197,6 +201,12 @@ fn state(log: &LogRow) -> &'static str {
         LogState::Frozen => "frozen",
         LogState::Closed => "closed",
     }
+}
+
+/// When the node's certificate ends, in milliseconds since 1970.
+fn certificate_end(config: &Config) -> Option<i64> {
+    let pem = std::fs::read_to_string(&config.files.certificate).ok()?;
+    valid_until(certificates::read_chain(&pem).ok()?.first()?)?.checked_mul(1000)
 }
 
 /// RFC 3339, in UTC.

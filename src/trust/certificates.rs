@@ -9,6 +9,7 @@ use rcgen::{
 };
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 use zeroize::Zeroizing;
 
 use super::tls::{TlsError, URI_PREFIX};
@@ -92,6 +93,12 @@ pub fn read_chain(pem: &str) -> Result<Vec<CertificateDer<'static>>, TlsError> {
 /// The private key of a PEM file.
 pub fn read_key(pem: &str) -> Result<PrivateKeyDer<'static>, TlsError> {
     PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(|error| TlsError::Own(format!("its private key: {error}")))
+}
+
+/// When a certificate ends, in seconds since 1970.
+pub fn valid_until(certificate: &CertificateDer<'_>) -> Option<i64> {
+    let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
+    Some(certificate.validity().not_after.timestamp())
 }
 
 fn params(now: i64, days: u64) -> CertificateParams {

@@ -23,11 +23,12 @@ use rustls::{
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
+use super::certificates::valid_until;
 use super::registry::{Peer, Registry};
-pub use rustls::ClientConfig;
-
 use crate::clock::Clock;
 use crate::statement::NodeId;
+
+pub use rustls::ClientConfig;
 
 /// What stands before the node id in a certificate's URI.
 pub const URI_PREFIX: &str = "kaopu:node:";
@@ -149,9 +150,7 @@ impl Identity {
 
     /// When the certificate that is shown ends, in seconds since 1970.
     pub fn valid_until(&self) -> Option<i64> {
-        let shown = self.shown.now();
-        let (_, certificate) = X509Certificate::from_der(shown.cert.first()?).ok()?;
-        Some(certificate.validity().not_after.timestamp())
+        valid_until(self.shown.now().cert.first()?)
     }
 
     fn time(&self) -> Arc<dyn TimeProvider> {

@@ -304,6 +304,9 @@ fn a_status_shows_an_own_log_and_its_key() {
     let status = federation.nodes[0].json(&["status"]);
     let log = records(&status);
     assert_eq!((&log["origin"], &log["state"]), (&"kaopu/340500/records/1".into(), &"open".into()));
+    for end in ["certificate_valid_until", "descriptor_valid_until"] {
+        assert!(status[end].as_str().is_some_and(|time| time.starts_with("20") && time.ends_with('Z')), "{status}");
+    }
     assert!(federation.nodes[0].done(&["status"]).contains(log["verifier_keys"][0].as_str().unwrap()));
 }
 
