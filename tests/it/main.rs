@@ -27,4 +27,5 @@ mod samples;
 mod second_opinions;
 mod statement_vectors;
 mod store;
+mod unkind_peer;
 mod whole;
