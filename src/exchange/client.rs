@@ -12,7 +12,7 @@ use reqwest::RequestBuilder;
 use super::Fault;
 use crate::log::tile::{self, FULL};
 use crate::log::{Entry, Hash, Origin, TileId};
-use crate::trust::tls::{ClientConfig, reason_of};
+use crate::trust::tls::{ClientConfig, alert_in_words, reason_of};
 
 /// A bundle of statements is never longer than this, unpacked.
 pub const MAX_STATEMENTS: usize = 17 * 1024 * 1024;
@@ -278,7 +278,9 @@ fn unreachable(error: &reqwest::Error) -> Fault {
         }
         source = cause.source();
     }
-    Fault::Unreachable(words(error))
+    let text = words(error);
+    // HTTP/2 hands on an error of the line as its words only
+    alert_in_words(&text).map_or(Fault::Unreachable(text), Fault::Tls)
 }
 
 /// The innermost reason: the outer ones only repeat the address.

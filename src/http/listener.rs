@@ -13,6 +13,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use rustls::ServerConfig;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
@@ -25,6 +26,9 @@ use crate::trust::tls;
 
 /// How long requests under way may take when the node stops.
 const DRAIN: Duration = Duration::from_secs(10);
+/// How long, and how much of, what a refused client still sends is read.
+const LEAVE: Duration = Duration::from_secs(1);
+const LEAVE_BYTES: u64 = 64 * 1024;
 /// How often a connection looks whether its peer is still one.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// After a failed accept: as a rule the process is out of file descriptors for a moment.
@@ -103,14 +107,16 @@ impl Connections {
     async fn connection(self, stream: TcpStream, _place: OwnedSemaphorePermit, watcher: Watcher) {
         let peer_address = stream.peer_addr().ok();
         let handshake = async {
-            let _turn = self.handshakes.acquire().await.map_err(std::io::Error::other)?;
-            self.acceptor.accept(stream).await
+            let _turn = self.handshakes.acquire().await.ok()?;
+            Some(self.acceptor.accept(stream).into_fallible().await)
         };
         let stream = match tokio::time::timeout(self.handshake_time, handshake).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => {
+            Ok(None) => return,
+            Ok(Some(Ok(stream))) => stream,
+            Ok(Some(Err((error, stream)))) => {
                 let reason = tls::reason_of(&error).unwrap_or_else(|| error.to_string());
-                return tracing::info!(?peer_address, reason, "a TLS handshake failed");
+                tracing::info!(?peer_address, reason, "a TLS handshake failed");
+                return take_leave(stream).await;
             }
             Err(_) => return tracing::info!(?peer_address, "a TLS handshake took too long"),
         };
@@ -147,6 +153,17 @@ async fn no_peer_any_more(registry: &Registry, caller: Option<&NodeId>) {
     while registry.peer(caller).is_some() {
         tokio::time::sleep(LOOK_EVERY).await;
     }
+}
+
+/// Lets the other side read the alert that says why: closed at once, with bytes of it unread, the connection would be
+/// reset, and the alert lost.
+async fn take_leave(mut stream: TcpStream) {
+    let leave = async {
+        stream.shutdown().await?;
+        tokio::io::copy(&mut stream.take(LEAVE_BYTES), &mut tokio::io::sink()).await
+    };
+    // whether it went well makes no difference any more
+    let _ = tokio::time::timeout(LEAVE, leave).await;
 }
 
 /// HTTP/2 with bounds on what one connection may hold; HTTP/1.1 for simple tools, within the same.

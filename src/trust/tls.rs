@@ -172,7 +172,19 @@ pub fn reason_of(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     let error = error.downcast_ref::<Error>().or_else(|| inner?.downcast_ref::<Error>())?;
     Some(match error {
         Error::InvalidCertificate(CertificateError::Other(reason)) => reason.to_string(),
-        other => other.to_string(),
+        other => alert_in_words(&other.to_string()).unwrap_or_else(|| other.to_string()),
+    })
+}
+
+/// What it means that the other side sent an alert, if these are the words of that error.
+pub fn alert_in_words(error: &str) -> Option<String> {
+    let alert = error.strip_prefix("received fatal alert: ")?;
+    Some(match alert {
+        "CertificateUnknown" | "BadCertificate" | "UnknownCA" | "CertificateExpired" | "AccessDenied" => format!(
+            "the other side does not take this node's certificate ({alert}): has it added this node as a peer, and does \
+             the certificate still hold? Its journal says why"
+        ),
+        _ => format!("the other side ended the handshake ({alert}); its journal says why"),
     })
 }
 

@@ -349,3 +349,17 @@ fn several_servers_on_one_postgresql_are_one_node() {
     assert!(grown > size);
     until("the peer has it", || federation.nodes[1].json(&["status"])["peers"][0]["size"] == grown);
 }
+
+#[test]
+fn a_node_that_is_no_peer_yet_is_told_so() {
+    let mut federation = Federation::of_strangers(&["340500", "310107"]);
+    federation.start();
+    let [here, other] = &federation.nodes[..] else { unreachable!() };
+    here.done(&["peer", "add", other.descriptor().to_str().unwrap()]);
+    until("the refusal is told of", || {
+        let status = here.json(&["status"]);
+        let error = status["peers"][0]["last_error"].as_str().unwrap_or_default();
+        error.contains("has it added this node as a peer")
+    });
+    assert!(other.journal_text().contains("340500 is not a peer of this node"));
+}
