@@ -107,4 +107,19 @@ proptest! {
         parts[part].push(char::from(ALPHABET[value | spare]));
         prop_assert_eq!(Unverified::parse(&parts.join(".")).unwrap_err(), Refused::Base64);
     }
+
+    /// With a space behind the first brace the parser reads it, without one it need not.
+    #[test]
+    fn a_header_is_read_alike_with_and_without_the_parser(
+        alg in "[ -~\\\\\"一\u{7}]{0,8}", kid in "[ -~]{0,8}|[a-z\",:{}]{0,20}", kind in "[a-z.]{0,10}", version in 0..3,
+    ) {
+        let typ = format!("kaopu.{kind}.{version}+jws");
+        for text in [
+            format!(r#""alg":{},"kid":{},"typ":{}}}"#, Value::from(alg.clone()), Value::from(kid.clone()), Value::from(typ.clone())),
+            format!(r#""alg":"{alg}","kid":"{kid}","typ":"{typ}"}}"#),
+        ] {
+            let read = |text: String| Header::decode(text.as_bytes()).map(|h| (h.alg, h.kid, h.typ));
+            prop_assert_eq!(read(format!("{{{text}")), read(format!("{{ {text}")), "{}", text);
+        }
+    }
 }
