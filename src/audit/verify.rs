@@ -1,8 +1,9 @@
 //! Verifying a log in a folder, with no configuration, network or database.
 //!
-//! The log is gone through in windows of bundles. Each window is read, held against its tiles and parsed on all cores;
-//! then, in order, the tree grows and descriptors change the keys; then signatures are verified in batches and statements
-//! judged, on all cores again; then, in order, comes what depends on the statements before: `iat`, versions, erasures.
+//! The log is gone through in windows of bundles. A window is read, held against its tiles and parsed on all cores; then,
+//! in order, the tree grows and descriptors change the keys; then signatures are verified in batches and statements judged,
+//! on all cores again, while the next window is read; then, in order, comes what depends on the statements before: `iat`,
+//! versions, erasures.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,14 +16,16 @@ use super::read::{self, Body, Bundle};
 use super::tree::Tree;
 use super::versions::Versions;
 use crate::log::checkpoint::CheckpointError;
-use crate::log::judge::{self, Place, TOLERANCE, Verdict};
+use crate::log::judge::{self, NotAccepted, Place, TOLERANCE};
 use crate::log::note::VerifierKey;
 use crate::log::tile::FULL;
 use crate::log::{Checkpoint, Class};
 use crate::statement::{Digest, KeyRing, Kinds, Refused, Unverified, Verified, envelope};
 
-/// Bundles in a window: 8,192 statements, some 30 MB when parsed.
+/// Bundles in a window: 8,192 statements, some 30 MB when parsed; two are under way.
 const WINDOW: usize = 32;
+/// Bundles whose signatures are verified in one batch.
+const TOGETHER: usize = 4;
 /// Reasons for holding a statement that are told apart.
 const MANY: usize = 50;
 
@@ -134,6 +137,21 @@ struct Audit<'a> {
     tell: &'a mut dyn FnMut(News<'_>),
 }
 
+/// A statement at its place: index and the class of its entry.
+type Placed = (u64, Class, Waiting);
+
+/// What can be done in any order.
+enum Task {
+    Judge(Vec<Placed>),
+    Read(u64),
+}
+
+/// What came of it.
+enum Done {
+    Judged(Vec<Judged>),
+    Read(Bundle),
+}
+
 /// A statement on its way: to be verified under the keys at its place, or a descriptor, verified by the one before it.
 enum Waiting {
     Unverified(Box<Unverified>, Arc<KeyRing>),
@@ -145,7 +163,7 @@ struct Judged {
     index: u64,
     iat: i64,
     digest: Digest,
-    verdict: Verdict,
+    accepted: Result<(), NotAccepted>,
     /// Its record, and the version that it replaces.
     record: Option<(u128, Option<Digest>)>,
     /// What it says is to be erased.
@@ -155,27 +173,44 @@ struct Judged {
 impl Passage<'_> {
     fn walk(&self, audit: &mut Audit<'_>) {
         let size = self.checkpoint.size;
-        let bundles = size.div_ceil(FULL as u64);
-        let mut next = 0;
-        while next < bundles {
-            let window: Vec<u64> = (next..bundles).take(WINDOW).collect();
-            next += window.len() as u64;
-            let read = share_out(window, self.threads, |n| read::read(self.folder, n, size));
-            let nothing = read.iter().all(|bundle| bundle.missing);
-            let waiting = read.into_iter().map(|bundle| self.enter(bundle, audit)).collect();
-            let judged = share_out(waiting, self.threads, |waiting| self.judge(waiting));
-            for judged in judged.into_iter().flatten() {
-                audit.place(judged);
+        let mut bundles = 0..size.div_ceil(FULL as u64);
+        let mut waiting: Vec<Vec<Placed>> = Vec::new();
+        let mut done = 0;
+        loop {
+            let judging = waiting.drain(..).map(Task::Judge);
+            let tasks: Vec<Task> = judging.chain(bundles.by_ref().take(WINDOW).map(Task::Read)).collect();
+            if tasks.is_empty() {
+                return;
             }
-            (audit.tell)(News::Progress((next * FULL as u64).min(size), size));
+            let mut read = Vec::with_capacity(WINDOW);
+            for result in share_out(tasks, self.threads, |task| self.work(task)) {
+                match result {
+                    Done::Judged(judged) => {
+                        done += judged.len() as u64;
+                        judged.into_iter().for_each(|judged| audit.place(judged));
+                    }
+                    Done::Read(bundle) => read.push(bundle),
+                }
+            }
+            (audit.tell)(News::Progress(done, size));
+            let nothing = !read.is_empty() && read.iter().all(|bundle| bundle.missing);
+            let entered: Vec<Placed> = read.into_iter().flat_map(|bundle| self.enter(bundle, audit)).collect();
+            waiting = in_batches(entered);
             if nothing {
                 return; // a size that nothing in the folder bears out
             }
         }
     }
 
+    fn work(&self, task: Task) -> Done {
+        match task {
+            Task::Judge(waiting) => Done::Judged(self.judge(waiting)),
+            Task::Read(n) => Done::Read(read::read(self.folder, n, self.checkpoint.size)),
+        }
+    }
+
     /// In order: the tree grows, and descriptors change the keys of what stands behind them.
-    fn enter(&self, bundle: Bundle, audit: &mut Audit<'_>) -> Vec<(u64, Class, Waiting)> {
+    fn enter(&self, bundle: Bundle, audit: &mut Audit<'_>) -> Vec<Placed> {
         let mut faults = bundle.faults;
         audit.tree.grow(bundle.leaves.as_deref(), &mut faults);
         audit.wrong(&faults);
@@ -232,8 +267,8 @@ impl Passage<'_> {
         audit.wrong(&faults);
     }
 
-    /// Verifies the signatures of a bundle in batches, and judges all but what depends on the statements before.
-    fn judge(&self, waiting: Vec<(u64, Class, Waiting)>) -> Vec<Judged> {
+    /// Verifies signatures in one batch, and judges all but what depends on the statements before.
+    fn judge(&self, waiting: Vec<Placed>) -> Vec<Judged> {
         let mut places = Vec::with_capacity(waiting.len());
         let mut verified = Vec::with_capacity(waiting.len());
         let mut batch = Vec::with_capacity(waiting.len());
@@ -257,8 +292,8 @@ impl Passage<'_> {
             |((index, class, digest), verified): ((u64, Class, Digest), Result<Verified, Refused>)| match verified {
                 Ok(verified) => self.judge_one(index, class, &verified),
                 Err(refused) => {
-                    let verdict = Verdict::Refused(refused);
-                    Judged { index, iat: i64::MIN, digest, verdict, record: None, erases: Vec::new() }
+                    let accepted = Err(refused.into());
+                    Judged { index, iat: i64::MIN, digest, accepted, record: None, erases: Vec::new() }
                 }
             };
         verified.into_iter().map(judge).collect()
@@ -268,17 +303,21 @@ impl Passage<'_> {
         let origin = &self.checkpoint.origin;
         // order is for later: here nothing is known of what stands before
         let place = Place { owner: &origin.node, log: origin.log, max_iat: i64::MIN, now: self.now };
-        let verdict = judge::judge(self.kinds, &place, class, verified);
+        let kind = judge::accept(self.kinds, &place, class, verified);
         let statement = verified.statement();
-        let record = match &verdict {
-            Verdict::Accepted(projection) => {
-                projection.record.map(|record| (Versions::key(&statement.typ.kind, &record.identity), projection.prev))
-            }
-            _ => None,
-        };
+        let record = kind.as_ref().ok().and_then(|kind| {
+            let identity = kind.identity_of(statement)?;
+            Some((Versions::key(&statement.typ.kind, &identity), statement.prev))
+        });
         let erases = if statement.typ.kind == "erasure" { statement.refs.clone() } else { Vec::new() };
-        Judged { index, iat: statement.iat, digest: verified.digest(), verdict, record, erases }
+        Judged { index, iat: statement.iat, digest: verified.digest(), accepted: kind.map(drop), record, erases }
     }
+}
+
+fn in_batches(statements: Vec<Placed>) -> Vec<Vec<Placed>> {
+    let mut rest = statements.into_iter();
+    let next = || Some(rest.by_ref().take(TOGETHER * FULL).collect()).filter(|batch: &Vec<Placed>| !batch.is_empty());
+    std::iter::from_fn(next).collect()
 }
 
 impl Audit<'_> {
@@ -288,11 +327,11 @@ impl Audit<'_> {
         let backdated = judged.iat < self.max_iat.saturating_sub(TOLERANCE);
         // what is signed counts, whatever else is wrong with it
         self.max_iat = self.max_iat.max(judged.iat);
-        match judged.verdict {
-            Verdict::Refused(refused) => return self.wrong(&[refuse(refused)]),
+        match judged.accepted {
+            Err(NotAccepted::Refused(refused)) => return self.wrong(&[refuse(refused)]),
             _ if backdated => return self.wrong(&[refuse(Refused::Backdated)]),
-            Verdict::Held(why) => self.held(why),
-            Verdict::Accepted(_) => {
+            Err(NotAccepted::Held(why)) => self.held(why),
+            Ok(()) => {
                 if let Some((record, prev)) = judged.record
                     && !self.versions.follow(record, &judged.digest, prev.as_ref())
                 {

@@ -6,7 +6,7 @@
 use super::Class;
 use super::origin::LogName;
 use crate::clock::date_of;
-use crate::statement::{Audience, Kind, Kinds, NodeId, Refused, Statement, Verified};
+use crate::statement::{Audience, Kind, Kinds, NodeId, Refused, Statement, Typ, Verified};
 use crate::store::append::{Projection, RecordKey};
 
 /// How far `iat` may lie below an earlier one of its log, and above the clock, in seconds.
@@ -36,31 +36,54 @@ pub enum Verdict {
     Refused(Refused),
 }
 
+/// Why a statement is not accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotAccepted {
+    /// It is early, for the reason given; to be judged again.
+    Held(String),
+    /// It is refused for good.
+    Refused(Refused),
+}
+
+impl From<Refused> for NotAccepted {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+/// Judges a verified statement at its place, and says what the tables make of it.
+pub fn judge(kinds: &Kinds, place: &Place<'_>, class: Class, verified: &Verified) -> Verdict {
+    match accept(kinds, place, class, verified) {
+        Ok(kind) => Verdict::Accepted(project(kind, verified.statement())),
+        Err(NotAccepted::Held(why)) => Verdict::Held(why),
+        Err(NotAccepted::Refused(refused)) => Verdict::Refused(refused),
+    }
+}
+
 /// Judges a verified statement at its place: issuer, class, `iat`, kind, schema and rules.
 ///
 /// Whether `prev` is current is for the store's transaction to say.
-pub fn judge(kinds: &Kinds, place: &Place<'_>, class: Class, verified: &Verified) -> Verdict {
+pub fn accept<'k>(
+    kinds: &'k Kinds,
+    place: &Place<'_>,
+    class: Class,
+    verified: &Verified,
+) -> Result<&'k Kind, NotAccepted> {
     let statement = verified.statement();
-    if let Err(refused) = fits(place, class, statement) {
-        return Verdict::Refused(refused);
-    }
+    fits(place, class, statement)?;
     if statement.iat > place.now.saturating_add(TOLERANCE) {
-        return Verdict::Held(format!("issued {} s ahead of the clock", statement.iat - place.now));
+        return Err(NotAccepted::Held(format!("issued {} s ahead of the clock", statement.iat - place.now)));
     }
     let Some(kind) = kinds.find(&statement.typ) else {
-        return Verdict::Held(format!(
-            "kind {} version {} is not known here",
-            statement.typ.kind, statement.typ.version
-        ));
+        let Typ { kind, version } = &statement.typ;
+        return Err(NotAccepted::Held(format!("kind {kind} version {version} is not known here")));
     };
     if place.log == LogName::Exchange && kind.is_record {
-        return Verdict::Refused(Refused::WrongLog);
+        return Err(Refused::WrongLog.into());
     }
     // the day of its iat, not of today: every node must come to the same end
-    match kind.validate(statement, date_of(statement.iat)) {
-        Ok(()) => Verdict::Accepted(project(kind, statement)),
-        Err(refused) => Verdict::Refused(refused),
-    }
+    kind.validate(statement, date_of(statement.iat))?;
+    Ok(kind)
 }
 
 /// What can be judged without knowing the kind.
