@@ -112,7 +112,8 @@ mod tests {
     #[test]
     fn a_faulty_schema_says_what_is_wrong_and_where() {
         assert_eq!(reason(|_| ()), "");
-        let changes: [(fn(&mut Value), &str); 17] = [
+        type Change = fn(&mut Value);
+        let changes: [(Change, &str); 17] = [
             (|s| s["properties"]["open"]["x-personal"] = json!(true), "open: x-personal belongs"),
             (|s| s["type"] = json!(7), "not a schema: at /type"),
             (|s| s["x-kind"]["name"] = json!("X"), "x-kind"),

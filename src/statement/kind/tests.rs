@@ -168,7 +168,8 @@ fn a_statement_about_a_natural_person_tells_nobody_who_it_is() {
         kind.validate(&statement, date(2025, 6, 15)).err().map(|refused| refused.to_string()).unwrap_or_default()
     };
     assert_eq!(refusal(|_| ()), "");
-    let changes: [(fn(&mut Statement), &str); 6] = [
+    type Change = fn(&mut Statement);
+    let changes: [(Change, &str); 6] = [
         (|s| s.sub = Some(Subject::Named { name: "示*".to_owned() }), "not the body's"),
         (|s| s.sub = None, "not the body's"),
         (|s| s.body["name"] = json!("示例"), "not the body's"),
