@@ -2,13 +2,12 @@
 
 use std::borrow::Cow;
 
-use aws_lc_rs::digest::{Context, SHA256};
 use serde_json::{Map, Value};
 
 use super::{Form, Kind, SubjectMembers};
 use crate::record::identifier::UNKNOWN;
 use crate::record::name::fold;
-use crate::statement::{Audience, Reader, Statement, Subject};
+use crate::statement::{Audience, Digest, Reader, Statement, Subject};
 
 impl Kind {
     /// SHA-256 over the identifying members, None for what is no record. Not on the wire: each node computes its own.
@@ -93,22 +92,21 @@ fn said<'a>(body: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
     body.get(name).and_then(Value::as_str).filter(|text| *text != UNKNOWN)
 }
 
-/// SHA-256 over parts, each behind its length, so that no two lists of parts look alike.
-struct Parts(Context);
+/// SHA-256 over parts, each behind its length, so that no two lists of parts look alike. Gathered first: many small updates
+/// of a digest cost more than the digest.
+struct Parts(Vec<u8>);
 
 impl Parts {
     fn new() -> Self {
-        Self(Context::new(&SHA256))
+        Self(Vec::with_capacity(2048))
     }
 
     fn add(&mut self, part: &str) {
-        self.0.update(&(part.len() as u64).to_be_bytes());
-        self.0.update(part.as_bytes());
+        self.0.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        self.0.extend_from_slice(part.as_bytes());
     }
 
-    fn finish(self) -> [u8; 32] {
-        let mut out = [0; 32];
-        out.copy_from_slice(self.0.finish().as_ref());
-        out
+    fn finish(&self) -> [u8; 32] {
+        Digest::of(&self.0).0
     }
 }

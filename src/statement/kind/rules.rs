@@ -101,7 +101,7 @@ impl<'a> Judged<'a> {
             }
         }
         if self.at_fault == 0
-            && let Some(name) = self.kind.schema.refused_member(self.shared())
+            && let Some(name) = self.kind.schema.refused_member(|| self.shared())
         {
             self.add(self.kind.position(&name).unwrap_or(0), FaultCode::E103);
         }

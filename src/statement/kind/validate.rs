@@ -42,9 +42,9 @@ impl Schema {
     }
 
     /// The member for which a body as one is refused, empty where it is for the body itself.
-    pub(super) fn refused_member(&self, body: Map<String, Value>) -> Option<String> {
+    pub(super) fn refused_member(&self, body: impl FnOnce() -> Map<String, Value>) -> Option<String> {
         let Self::Whole(whole) = self else { return None };
-        let body = Value::Object(body);
+        let body = Value::Object(body());
         let error = whole.validate(&body).err()?;
         let path = error.instance_path().to_string();
         Some(path.trim_start_matches('/').split('/').next().unwrap_or_default().to_owned())
