@@ -79,11 +79,19 @@ pub struct Files {
     pub certificate: PathBuf,
     /// Its key.
     pub certificate_key: PathBuf,
+    /// The folder in which the newest checkpoints of the own logs are remembered: outside the database and its backups, so
+    /// that a database that was set back is noticed.
+    pub memory: PathBuf,
 }
 
 impl Default for Files {
     fn default() -> Self {
-        Self { keys: "keys".into(), certificate: "certs/node.pem".into(), certificate_key: "certs/node.key".into() }
+        Self {
+            keys: "keys".into(),
+            certificate: "certs/node.pem".into(),
+            certificate_key: "certs/node.key".into(),
+            memory: "data".into(),
+        }
     }
 }
 
@@ -286,7 +294,8 @@ impl Config {
     }
 
     fn anchor(&mut self, folder: &Path) {
-        for path in [&mut self.files.keys, &mut self.files.certificate, &mut self.files.certificate_key] {
+        let files = &mut self.files;
+        for path in [&mut files.keys, &mut files.certificate, &mut files.certificate_key, &mut files.memory] {
             *path = folder.join(&*path);
         }
         if let Some(schemas) = &mut self.schemas {

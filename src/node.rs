@@ -104,8 +104,11 @@ impl Node {
         let (records, descriptor) = own_log(&db, &id, LogName::Records).await?;
         let (exchange, _) = own_log(&db, &id, LogName::Exchange).await?;
         check_keys(&keys, &descriptor, &records, &exchange)?;
-        let appender = |origin, key: &Arc<SigningKey>| {
-            Appender::start(db.clone(), origin, Arc::clone(key), kinds.clone(), clock.clone())
+        let appender = |origin: Origin, key: &Arc<SigningKey>| {
+            let file = format!("{}-{}.checkpoint", origin.log.as_str(), origin.generation);
+            let memory = config.files.memory.join(file);
+            let (db, key, kinds, clock) = (db.clone(), Arc::clone(key), kinds.clone(), clock.clone());
+            Appender::start_remembering(db, origin, key, kinds, clock, Some(memory))
         };
         Ok(Self {
             records: appender(records, &keys.log_records).await?,

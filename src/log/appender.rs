@@ -8,8 +8,10 @@
 //! log again, judge anew and try again.
 
 mod draft;
+mod memory;
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -98,7 +100,31 @@ impl Appender {
         kinds: Kinds,
         clock: Clock,
     ) -> Result<Self, AppendError> {
+        Self::start_remembering(db, origin, log_key, kinds, clock, None).await
+    }
+
+    /// The same, with a file outside database and backup that remembers the largest checkpoint: a log that shows less was
+    /// set back, and is not appended to.
+    pub async fn start_remembering(
+        db: Db,
+        origin: Origin,
+        log_key: Arc<SigningKey>,
+        kinds: Kinds,
+        clock: Clock,
+        file: Option<PathBuf>,
+    ) -> Result<Self, AppendError> {
+        let seen = match &file {
+            Some(file) => memory::recall(file).await?,
+            None => None,
+        };
         let tip = load(&db, &origin).await?;
+        let (note, notes) = watch::channel(tip.note().to_owned());
+        if let Some(file) = file {
+            if let Some(seen) = seen {
+                memory::check(&db, tip.row(), &seen, &file).await?;
+            }
+            tokio::spawn(memory::keep(notes, file));
+        }
         let (jobs, receiver) = mpsc::channel(WAITING);
         let (size, sizes) = watch::channel(tip.size());
         let (end, ended) = watch::channel(false);
@@ -110,6 +136,7 @@ impl Appender {
             receiver,
             late: VecDeque::new(),
             size,
+            note,
             end: ended,
             tip,
         };
@@ -160,6 +187,7 @@ struct Task {
     /// Came when the draft had no room left for them.
     late: VecDeque<Job>,
     size: watch::Sender<u64>,
+    note: watch::Sender<String>,
     /// Turns true when the appender is to end.
     end: watch::Receiver<bool>,
     /// The newest state of the log that this process has seen.
@@ -264,6 +292,7 @@ impl Task {
             Ok(()) => {
                 self.tip = sealed.tip().clone();
                 sealed.answer_all();
+                self.note.send_replace(self.tip.note().to_owned());
                 self.size.send_replace(self.tip.size());
                 Ok(next)
             }
@@ -308,9 +337,9 @@ impl Task {
     /// may be appended to it.
     async fn reload(&mut self) -> Result<(), AppendError> {
         let tip = load(&self.db, &self.origin).await?;
-        if tip.size() < self.tip.size() || (tip.size() == self.tip.size() && tip.root() != self.tip.root()) {
+        if !memory::goes_on(&self.db, tip.row(), self.tip.size(), &self.tip.root()).await? {
             return Err(AppendError::Stopped(format!(
-                "the store shows {} entries of {} where {} were committed: it has lost history",
+                "the store, with {} entries of {}, does not go on from the {} that were committed: it has lost history",
                 tip.size(),
                 self.origin,
                 self.tip.size()

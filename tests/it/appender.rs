@@ -3,6 +3,7 @@
 use kaopu::log::appender::{AppendError, Submission};
 use kaopu::statement::envelope::sign;
 use kaopu::statement::{Refused, SigningKey, Suite, Verified};
+use kaopu::store::Db;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
@@ -137,5 +138,75 @@ on_both! {
         assert!(matches!(before, Err(AppendError::Refused(0, Refused::Backdated))), "{before:?}");
         appender.append(submission([at(NOW - 300)])).await.unwrap();
         whole::check(&db).await;
+    }
+}
+
+/// Two stores of one log: what was appended to the one, the other does not know.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_was_set_back_is_not_appended_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, memory) = (folder.path().join("kaopu.db"), folder.path().join("records.checkpoint"));
+    let own = OwnLog::of("kaopu/340500/records/1");
+    let open = async || Db::open(&format!("sqlite:{}", file.display())).await.unwrap();
+    let start = |db: Db| own.start_remembering(db, memory.clone());
+    let db = open().await;
+    let appender = start(db.clone()).await.unwrap();
+    appender.append(submission([own.descriptor(1, None)])).await.unwrap();
+    appender.append(submission((0..300).map(|n| own.penalty(n, n.into(), None)))).await.unwrap();
+    appender.stop().await;
+    db.close().await;
+    let backup = std::fs::read(&file).unwrap();
+
+    // a running process remembers by itself, and one that starts by the file
+    let db = open().await;
+    let appender = start(db.clone()).await.unwrap();
+    appender.append(submission((300..600).map(|n| own.penalty(n, n.into(), None)))).await.unwrap();
+    remembers(&memory, 601).await;
+    appender.stop().await;
+    db.close().await;
+    let newest = std::fs::read(&file).unwrap();
+    std::fs::write(&file, &backup).unwrap();
+    let db = open().await;
+    let refused = start(db.clone()).await.err();
+    db.close().await;
+    assert!(matches!(&refused, Some(AppendError::Stopped(why)) if why.contains("601")), "{refused:?}");
+
+    // with the newer database back it goes on, though the file is older than that by then
+    std::fs::write(&file, &newest).unwrap();
+    let remembered = std::fs::read(&memory).unwrap();
+    let db = open().await;
+    let appender = start(db.clone()).await.unwrap();
+    appender.append(submission((600..900).map(|n| own.penalty(n, n.into(), None)))).await.unwrap();
+    appender.stop().await;
+    std::fs::write(&memory, remembered).unwrap();
+    start(db.clone()).await.unwrap().stop().await;
+    whole::check(&db).await;
+    db.close().await;
+
+    // another history of the same length
+    std::fs::write(&file, &backup).unwrap();
+    std::fs::remove_file(&memory).unwrap();
+    let db = open().await;
+    let appender = own.start(&db).await;
+    appender.append(submission((1000..2000).map(|n| own.penalty(n, n.into(), None)))).await.unwrap();
+    appender.stop().await;
+    start(db.clone()).await.unwrap().stop().await;
+    remembers(&memory, 1301).await;
+    db.close().await;
+    std::fs::write(&file, &newest).unwrap();
+    let db = open().await;
+    let appender = own.start(&db).await;
+    appender.append(submission((3000..5000).map(|n| own.penalty(n, n.into(), None)))).await.unwrap();
+    appender.stop().await;
+    assert!(start(db).await.is_err(), "larger, but it does not go on from what was seen");
+}
+
+/// Waits until the file remembers a size.
+async fn remembers(file: &std::path::Path, size: u64) {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    let line = format!("\n{size}\n");
+    while !std::fs::read_to_string(file).is_ok_and(|note| note.contains(&line)) {
+        assert!(std::time::Instant::now() < deadline, "the file does not remember {size}");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
 }

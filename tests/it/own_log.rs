@@ -1,10 +1,11 @@
 //! A node's own log with keys and a descriptor, and penalties to append to it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use kaopu::clock::Clock;
 use kaopu::log::Origin;
-use kaopu::log::appender::Appender;
+use kaopu::log::appender::{AppendError, Appender};
 use kaopu::statement::envelope::sign;
 use kaopu::statement::{Audience, Digest, Kinds, Salt, SigningKey, Statement, Subject, Suite, Typ, Verified};
 use kaopu::store::Db;
@@ -68,6 +69,14 @@ impl OwnLog {
         db.create_log(&self.origin, true).await.unwrap();
         let (kinds, clock) = (Kinds::builtin().unwrap(), Clock::fixed(NOW * 1000));
         Appender::start(db.clone(), self.origin.clone(), self.log_key.clone(), kinds, clock).await.unwrap()
+    }
+
+    /// The same with a file that remembers the largest checkpoint.
+    pub async fn start_remembering(&self, db: Db, file: PathBuf) -> Result<Appender, AppendError> {
+        db.create_log(&self.origin, true).await.unwrap();
+        let (kinds, clock) = (Kinds::builtin().unwrap(), Clock::fixed(NOW * 1000));
+        let key = self.log_key.clone();
+        Appender::start_remembering(db, self.origin.clone(), key, kinds, clock, Some(file)).await
     }
 
     /// A version of the record of a number; `salt` makes it unlike any other.

@@ -88,8 +88,17 @@ impl Tip {
         Ok(Self { row, keys })
     }
 
+    pub(super) fn row(&self) -> &LogRow {
+        &self.row
+    }
+
     pub(super) fn size(&self) -> u64 {
         self.row.size
+    }
+
+    /// Its newest signed checkpoint; nothing while it is empty.
+    pub(super) fn note(&self) -> &str {
+        self.row.head.as_ref().map_or("", |head| &head.note)
     }
 
     pub(super) fn root(&self) -> Hash {

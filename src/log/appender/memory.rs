@@ -1,0 +1,115 @@
+//! What a node remembers of its own log outside the database: the largest checkpoint that it has seen, in a file.
+//!
+//! A database that was set back, by a restored backup or a lost disk, no longer knows what peers were told; appending to it
+//! would give the log a second history. The file notices: it lies outside database and backup, is written each second
+//! while the log grows, and never goes back.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::AppendError;
+use crate::log::tile::FULL;
+use crate::log::{Checkpoint, Edge, Hash};
+use crate::store::{Db, LogRow, StoreError};
+
+/// Least time between two writes.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// What the file remembers; a file that is not there remembers nothing. To be asked before the log is read, since other
+/// processes append meanwhile.
+pub(super) async fn recall(file: &Path) -> Result<Option<Checkpoint>, AppendError> {
+    read(file).await.map_err(AppendError::Stopped)
+}
+
+/// Checks that a log as stored goes on from what the file remembers.
+pub(super) async fn check(db: &Db, log: &LogRow, seen: &Checkpoint, file: &Path) -> Result<(), AppendError> {
+    if seen.origin != log.origin {
+        return Err(AppendError::Stopped(format!("{} remembers another log, {}", file.display(), seen.origin)));
+    }
+    if goes_on(db, log, seen.size, &seen.root).await? {
+        return Ok(());
+    }
+    Err(AppendError::Stopped(format!(
+        "{} remembers {} entries of {} that the store, with {}, no longer has: it was set back, and appending to it would \
+         fork the log. Bring the newer database back; only if it is lost for good, and no peer holds more either, move \
+         the file away",
+        file.display(),
+        seen.size,
+        log.origin,
+        log.size
+    )))
+}
+
+/// Whether a log as stored has all entries of a tree of this size and root.
+pub(super) async fn goes_on(db: &Db, log: &LogRow, size: u64, root: &Hash) -> Result<bool, StoreError> {
+    Ok(size == 0 || (size <= log.size && root_at(db, log, size).await? == *root))
+}
+
+/// The root of the tree over the first `size` entries: of each level the tile in which it ends, cut off there.
+async fn root_at(db: &Db, log: &LogRow, size: u64) -> Result<Hash, StoreError> {
+    let mut levels = Vec::new();
+    let (mut count, mut now) = (size, log.size);
+    for level in 0_u8.. {
+        if count == 0 {
+            break;
+        }
+        let (n, width) = (count / FULL as u64, (count % FULL as u64) as usize);
+        let missing = || StoreError::Corrupt(format!("{}: tile {level} {n} is not there", log.origin));
+        let mut hashes = match width {
+            0 => Vec::new(),
+            _ if now / FULL as u64 == n => log.edge.level(level).to_vec(),
+            _ => db.tile(log.id, level, n).await?.ok_or_else(missing)?,
+        };
+        hashes.truncate(width);
+        levels.push(hashes);
+        (count, now) = (n, now / FULL as u64);
+    }
+    let edge = Edge::new(size, levels).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+    Ok(edge.root())
+}
+
+/// Writes the note, and those that come after it, to the file. A crash loses what came within the last second.
+pub(super) async fn keep(mut notes: watch::Receiver<String>, file: PathBuf) {
+    loop {
+        let note = notes.borrow_and_update().clone();
+        if let Err(why) = write(&file, &note).await {
+            tracing::warn!(%why, "the largest checkpoint is not remembered");
+        }
+        if notes.changed().await.is_err() {
+            return;
+        }
+        tokio::time::sleep(EVERY).await;
+    }
+}
+
+async fn write(file: &Path, note: &str) -> Result<(), String> {
+    let Some(new) = parse(note) else { return Ok(()) };
+    // another process of this node may have written a larger one
+    if read(file).await?.is_some_and(|seen| seen.size >= new.size) {
+        return Ok(());
+    }
+    let failed = |error| format!("{}: {error}", file.display());
+    let beside = file.with_extension(format!("new-{}", std::process::id()));
+    tokio::fs::write(&beside, note).await.map_err(failed)?;
+    tokio::fs::rename(&beside, file).await.map_err(failed)
+}
+
+async fn read(file: &Path) -> Result<Option<Checkpoint>, String> {
+    match tokio::fs::read_to_string(file).await {
+        Ok(note) => match parse(&note) {
+            Some(seen) => Ok(Some(seen)),
+            None => Err(format!("{} holds no checkpoint", file.display())),
+        },
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(format!("{}: {error}", file.display())),
+    }
+}
+
+/// The node wrote the note itself, so its signature would prove nothing.
+fn parse(note: &str) -> Option<Checkpoint> {
+    let end = note.rfind("\n\n")?;
+    Checkpoint::parse(&note[..=end]).ok()
+}
