@@ -5,9 +5,15 @@
 #![expect(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, reason = "a bench reports and may panic")]
 
 mod baseline;
+mod import;
 #[path = "../tests/it/database.rs"]
 #[allow(dead_code, unused_macros, unused_imports, reason = "the tests' harness has more than a bench needs")]
 mod database;
+#[path = "../tests/it/own_log.rs"]
+#[allow(dead_code, reason = "the tests have more use for it")]
+mod own_log;
+#[path = "../tests/it/penalty_file.rs"]
+mod penalty_file;
 #[path = "../tests/it/growth.rs"]
 #[allow(dead_code, reason = "the tests have more use for it")]
 mod growth;
@@ -23,6 +29,7 @@ fn main() {
     runtime.block_on(async {
         for kind in [Kind::Sqlite, Kind::DurablePostgres] {
             store(kind, rows).await;
+            import(kind, rows).await;
         }
     });
 }
@@ -54,5 +61,18 @@ async fn store(kind: Kind, rows: u64) {
         rate(rows, spent),
         rate(rows, bare),
         bare.as_secs_f64() / spent.as_secs_f64()
+    );
+}
+
+/// An upload imported, against its rows inserted bare.
+async fn import(kind: Kind, rows: u64) {
+    let imported = import::measure(kind, rows).await;
+    let empty = Database::new(kind).await;
+    let bare = baseline::insert(imported.database.url(), empty.url(), imported.log, imported.size).await;
+    println!(
+        "{kind:?}: {rows} rows: import {:.0}/s, bare {:.0}/s, ratio {:.2}",
+        rate(rows, imported.spent),
+        rate(rows, bare),
+        bare.as_secs_f64() / imported.spent.as_secs_f64()
     );
 }
