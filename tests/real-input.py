@@ -68,8 +68,8 @@ class Node:
     def receive(self, file, kind):
         return json.loads(self.run("import", "-c", self.config, file, "--kind", kind, "--json"))
 
-    def logs(self):
-        return sizes_and_roots(json.loads(self.run("status", "-c", self.config, "--json")))
+    def status(self):
+        return json.loads(self.run("status", "-c", self.config, "--json"))
 
 
 def free_port():
@@ -183,48 +183,42 @@ def counts(receipt):
     return ", ".join(f"{name} {receipt[name]}" for name in ("read", "published", "skipped", "warned", "refused"))
 
 
-def sizes_and_roots(status):
-    """Every records log that the status speaks of: origin → (size, root), wherever in it they stand."""
-    found = {}
-
-    def look(value):
-        if isinstance(value, dict):
-            origin = value.get("origin")
-            if isinstance(origin, str) and "/records/" in origin and "size" in value:
-                found[origin] = (value["size"], value.get("root"))
-            for inner in value.values():
-                look(inner)
-        elif isinstance(value, list):
-            for inner in value:
-                look(inner)
-
-    look(status)
-    return found
-
-
 def in_step(nodes):
+    """Waits until every node holds of each other's records log as much as its owner."""
     until = time.time() + IN_STEP_WITHIN
     while time.time() < until:
-        seen = [node.logs() for node in nodes]
-        if len(seen[0]) == len(nodes) and all(logs == seen[0] for logs in seen):
-            for origin, (size, root) in sorted(seen[0].items()):
-                say(f"{origin}: {size} entries, {root}, at all {len(nodes)} nodes")
+        seen = {node.id: node.status() for node in nodes}
+        own = {node: log["size"] for node, status in seen.items() for log in status["logs"] if log["origin"] == f"kaopu/{node}/records/1"}
+        held = {node: {peer["node"]: peer["size"] for peer in status["peers"]} | {node: own[node]} for node, status in seen.items()}
+        if all(logs == own for logs in held.values()):
+            say(f"in step: {own}")
             return 0
         time.sleep(0.5)
-    say(f"after {IN_STEP_WITHIN} s the nodes are not in step:")
-    for node, logs in zip(nodes, seen):
-        say(f"  {node.id}: {logs}")
+    say(f"after {IN_STEP_WITHIN} s the nodes are not in step: {own}")
+    for node, status in seen.items():
+        say(f"  {node}: {held[node]} {[peer.get('error') for peer in status['peers']]}")
     return 1
 
 
 def audits(nodes, work):
+    """Exports each log from each node and verifies it under its owner's key: all five must have the owner's root."""
     wrong = 0
-    for node in nodes:
-        out = work / f"audit-{node.id}"
-        node.run("audit", "export", "-c", node.config, out)
-        done = subprocess.run([node.kaopu, "audit", "verify", "--log", out], capture_output=True, text=True)
-        say(f"{node.id} audit verify: {(done.stdout or done.stderr).strip().splitlines()[-1:]}")
-        wrong += done.returncode != 0
+    for owner in nodes:
+        origin = f"kaopu/{owner.id}/records/1"
+        log = next(log for log in owner.status()["logs"] if log["origin"] == origin)
+        roots = collections.Counter()
+        for node in nodes:
+            folder = work / f"audit-{node.id}-{owner.id}"
+            node.run("audit", "export", "-c", node.config, "--origin", origin, folder)
+            done = subprocess.run([node.kaopu, "audit", "verify", "--log", folder, "--key", log["verifier_keys"][0], "--json"], capture_output=True, text=True)
+            report = json.loads(done.stdout)
+            roots[report["root"]] += 1
+            if done.returncode or not report["trusted"] or report["verified"] != log["size"]:
+                wrong += 1
+                say(f"  {node.id}'s copy of {origin}: {done.stdout[:500]}{done.stderr[:500]}")
+            shutil.rmtree(folder)
+        say(f"{origin}: {log['size']} entries, root {log['root']}, verified at {roots[log['root']]} of {len(nodes)} nodes")
+        wrong += roots[log["root"]] != len(nodes)
     return wrong
 
 

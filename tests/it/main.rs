@@ -31,4 +31,5 @@ mod second_opinions;
 mod statement_vectors;
 mod store;
 mod unkind_peer;
+mod upload;
 mod whole;
