@@ -82,7 +82,7 @@ pub(super) struct AllowanceUsedUp;
 
 impl Text {
     pub(super) fn open(path: &Path, encoding: Encoding) -> Result<Self, NotAnUpload> {
-        let unreadable = |e: io::Error| NotAnUpload::unreadable(path, &e);
+        let unreadable = |e: io::Error| NotAnUpload::unreadable(&e);
         let mut file = File::open(path).map_err(unreadable)?;
         let source = match encoding {
             Encoding::Utf8 => Source::Utf8(file),
@@ -225,7 +225,7 @@ fn validate_gb18030(path: &Path) -> Result<Option<u64>, NotAnUpload> {
 }
 
 fn blocks(path: &Path, mut each: impl FnMut(&[u8]) -> Result<bool, NotAnUpload>) -> Result<(), NotAnUpload> {
-    let unreadable = |e: io::Error| NotAnUpload::unreadable(path, &e);
+    let unreadable = |e: io::Error| NotAnUpload::unreadable(&e);
     let mut file = File::open(path).map_err(unreadable)?;
     let mut block = vec![0; BLOCK];
     loop {

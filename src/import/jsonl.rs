@@ -32,7 +32,7 @@ pub(super) fn rows(
             Err(e) if e.get_ref().is_some_and(|e| e.is::<AllowanceUsedUp>()) => {
                 return Err(NotAnUpload::RowTooLong { line: number });
             }
-            Err(e) => return Err(NotAnUpload::unreadable(path, &e)),
+            Err(e) => return Err(NotAnUpload::unreadable(&e)),
         }
         if line.trim_ascii().is_empty() {
             continue;

@@ -1,5 +1,6 @@
 //! Which column is which member: headers matched to the layouts of a kind.
 
+use super::receipt::is_added;
 use crate::statement::Kind;
 
 /// The columns of a file, matched to one layout of a kind.
@@ -35,10 +36,11 @@ impl Columns {
         self.members.iter().flatten().count()
     }
 
-    /// The headers that the layout does not know, as they came.
+    /// The headers that the layout does not know, as they came; those that a CSV of refused rows brings back are known.
     pub fn unknown(&self) -> Vec<String> {
-        let pairs = self.headers.iter().zip(&self.members);
-        pairs.filter(|(h, m)| m.is_none() && !h.trim().is_empty()).map(|(h, _)| h.trim().to_owned()).collect()
+        let unknown = self.headers.iter().zip(&self.members).filter(|(_, member)| member.is_none());
+        let named = unknown.map(|(header, _)| header.trim()).filter(|h| !h.is_empty() && !is_added(h));
+        named.map(str::to_owned).collect()
     }
 }
 

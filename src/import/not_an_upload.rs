@@ -1,22 +1,15 @@
 //! Why a file is no upload at all: one sentence in English and in Chinese, and nothing was changed.
 
-use std::path::{Path, PathBuf};
-
 /// Why a file is no upload at all.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotAnUpload {
     /// It could not be read.
-    #[error("{} cannot be read: {reason}（文件无法读取）", .path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        reason: String,
-    },
+    #[error("the file cannot be read: {0}（文件无法读取）")]
+    Unreadable(String),
     /// A folder, a pipe, a device: what cannot be read twice.
-    #[error("{} is not a regular file（不是普通文件）", .0.display())]
-    NotAFile(PathBuf),
+    #[error("not a regular file（不是普通文件）")]
+    NotAFile,
     /// Nothing in it, or nothing below the header.
     #[error("the file holds no rows（文件中没有数据行）")]
     Empty,
@@ -73,6 +66,9 @@ pub enum NotAnUpload {
         /// The limit in bytes.
         limit: u64,
     },
+    /// It is no longer the file that was read through at first.
+    #[error("the file was changed while it was read（读取过程中文件被改动）")]
+    Changed,
     /// The format's reader gave up.
     #[error("a damaged or truncated {format} file: {reason}（{format} 文件已损坏或不完整）")]
     Damaged {
@@ -84,8 +80,8 @@ pub enum NotAnUpload {
 }
 
 impl NotAnUpload {
-    pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> Self {
-        Self::Unreadable { path: path.to_owned(), reason: error.to_string() }
+    pub(super) fn unreadable(error: &std::io::Error) -> Self {
+        Self::Unreadable(error.to_string())
     }
 
     pub(super) fn damaged(format: &'static str, reason: impl ToString) -> Self {

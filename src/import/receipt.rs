@@ -166,6 +166,14 @@ fn width(text: &str) -> usize {
 mod tests {
     use super::*;
 
+    #[derive(Debug, thiserror::Error)]
+    enum Failed {
+        #[error(transparent)]
+        Io(#[from] io::Error),
+        #[error(transparent)]
+        File(#[from] NotAnUpload),
+    }
+
     fn receipt() -> Receipt {
         Receipt {
             file: "示例.csv".into(),
@@ -196,6 +204,35 @@ mod tests {
         let mut out = Vec::new();
         receipt().json([] as [Result<FaultRow, io::Error>; 0], &mut out).unwrap();
         assert_eq!(serde_json::from_slice::<serde_json::Value>(&out).unwrap()["faults"], serde_json::json!([]));
+    }
+
+    #[test]
+    fn refused_rows_come_back_as_they_came_and_may_be_sent_again() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let text = "标题,,\n企业名称,统一社会信用代码,DFBM\n 示例一,x,\"a,b\"\n示例二,,\n示例三,z,\n";
+        std::fs::write(file.path(), text).unwrap();
+        let kinds = crate::statement::Kinds::builtin().unwrap();
+        let kind = kinds.newest("registration").unwrap();
+        let sheet = crate::import::open(file.path(), kind).unwrap();
+        let code = Some("统一社会信用代码");
+        let faults =
+            || [fault(1, code, "E201"), fault(1, None, "E102"), fault(2, code, "W201"), fault(3, code, "E202")];
+        let mut out = Vec::new();
+        refused_rows::<Failed>(&sheet, faults().into_iter().map(Ok), &mut out).unwrap();
+        let expected = "\u{feff}企业名称,统一社会信用代码,DFBM,行号,错误代码,错误说明\r\n\
+                        \x20示例一,x,\"a,b\",1,E201；E102,统一社会信用代码：示例；示例\r\n\
+                        示例三,z,,3,E202,统一社会信用代码：示例\r\n";
+        assert_eq!(String::from_utf8(out.clone()).unwrap(), expected);
+        std::fs::write(file.path(), out).unwrap();
+        let again = crate::import::open(file.path(), kind).unwrap();
+        assert_eq!((again.rows, again.columns.unknown()), (2, vec!["DFBM".to_owned()]));
+        let mut out = Vec::new();
+        refused_rows::<Failed>(&again, [fault(1, code, "E201")].into_iter().map(Ok), &mut out).unwrap();
+        assert_eq!(
+            String::from_utf8(out).unwrap().lines().next(),
+            expected.lines().next(),
+            "the columns are not doubled"
+        );
     }
 
     #[test]

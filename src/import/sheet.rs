@@ -121,10 +121,10 @@ impl Sheet {
 
 /// By the first bytes: an archive, a compound file, or a text that begins with `<`, `{` or anything else.
 fn format_of(path: &Path) -> Result<Format, NotAnUpload> {
-    let unreadable = |e: std::io::Error| NotAnUpload::unreadable(path, &e);
+    let unreadable = |e: std::io::Error| NotAnUpload::unreadable(&e);
     let metadata = std::fs::metadata(path).map_err(unreadable)?;
     if !metadata.is_file() {
-        return Err(NotAnUpload::NotAFile(path.to_owned()));
+        return Err(NotAnUpload::NotAFile);
     }
     let mut start = Vec::new();
     File::open(path).map_err(unreadable)?.take(4096).read_to_end(&mut start).map_err(unreadable)?;
@@ -184,6 +184,7 @@ fn open_table(path: &Path, kind: &Kind, format: &Format) -> Result<Result<Sheet,
     let Some((at, columns)) = found else {
         return Ok(Err(first
             .into_iter()
+            .rev()
             .max_by_key(|row| row.iter().filter(|c| !c.is_blank()).count())
             .unwrap_or_default()));
     };

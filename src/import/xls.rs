@@ -15,7 +15,7 @@ const MAX_FILE: u64 = 32 * 1024 * 1024;
 
 /// Refuses what is too large to be held.
 pub(super) fn check(path: &Path) -> Result<(), NotAnUpload> {
-    let unreadable = |e: std::io::Error| NotAnUpload::unreadable(path, &e);
+    let unreadable = |e: std::io::Error| NotAnUpload::unreadable(&e);
     if std::fs::metadata(path).map_err(unreadable)?.len() > MAX_FILE {
         return Err(NotAnUpload::TooLarge { limit: MAX_FILE });
     }
@@ -59,7 +59,7 @@ pub(super) fn rows(
 }
 
 fn open(path: &Path) -> Result<Xls<BufReader<File>>, NotAnUpload> {
-    let file = File::open(path).map_err(|e| NotAnUpload::unreadable(path, &e))?;
+    let file = File::open(path).map_err(|e| NotAnUpload::unreadable(&e))?;
     Xls::new(BufReader::new(file)).map_err(damaged)
 }
 

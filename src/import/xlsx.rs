@@ -18,7 +18,7 @@ const MAX_ENTRIES: usize = 10_000;
 /// Unpacks everything once into nothing: a workbook that is truncated or grows too large is refused here. The directory
 /// is asked first, and not believed.
 pub(super) fn check(path: &Path) -> Result<(), NotAnUpload> {
-    let file = File::open(path).map_err(|e| NotAnUpload::unreadable(path, &e))?;
+    let file = File::open(path).map_err(|e| NotAnUpload::unreadable(&e))?;
     let mut zip = zip::ZipArchive::new(BufReader::new(file)).map_err(damaged)?;
     if zip.len() > MAX_ENTRIES {
         return Err(damaged("too many parts"));
@@ -100,7 +100,7 @@ pub(super) fn guarded<T>(read: impl FnOnce() -> Result<T, NotAnUpload>) -> Resul
 }
 
 fn open(path: &Path) -> Result<Xlsx<BufReader<File>>, NotAnUpload> {
-    let file = File::open(path).map_err(|e| NotAnUpload::unreadable(path, &e))?;
+    let file = File::open(path).map_err(|e| NotAnUpload::unreadable(&e))?;
     Xlsx::new(BufReader::new(file)).map_err(damaged)
 }
 

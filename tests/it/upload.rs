@@ -148,7 +148,7 @@ on_both! {
         station.import.records.clone().stop().await;
         let again = Station::new(database.open().await).await;
         let mut from = None;
-        let finished = again.import.run(&sheet, &origin(), |p| drop(from.get_or_insert(p.done))).await.unwrap();
+        let finished = again.import.run(&sheet, &origin(), |p| from = from.or(Some(p.done))).await.unwrap();
         assert!(from.unwrap() >= unfinished.next_row, "it goes on where it was");
         assert_eq!((finished.id, finished.counts), (unfinished.id, counts(9050)));
         assert_eq!(again.faults(&finished).await, expected_faults(9050));

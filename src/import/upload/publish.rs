@@ -11,8 +11,8 @@ use super::signed::Signed;
 use super::{Import, UploadError};
 use crate::log::appender::{AppendError, Appended};
 
-/// Chunks under way at once: one commits while the next is judged behind it.
-const UNDER_WAY: usize = 2;
+/// Chunks under way at once: some commit while the others are judged behind them.
+const UNDER_WAY: usize = 4;
 /// How often a chunk is signed anew before something else must be wrong.
 const TRIES: usize = 100;
 
