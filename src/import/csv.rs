@@ -45,7 +45,7 @@ fn explain(error: &csv::Error, line: u64) -> NotAnUpload {
         csv::ErrorKind::Io(io) if io.get_ref().is_some_and(|e| e.is::<AllowanceUsedUp>()) => {
             NotAnUpload::RowTooLong { line }
         }
-        _ => NotAnUpload::damaged("CSV", error),
+        _ => NotAnUpload::damaged("CSV", &error),
     }
 }
 

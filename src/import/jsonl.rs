@@ -38,7 +38,7 @@ pub(super) fn rows(
             continue;
         }
         let Object(members) = serde_json::from_slice(&line)
-            .map_err(|e| NotAnUpload::damaged("JSON Lines", format!("line {number}: {e}")))?;
+            .map_err(|e| NotAnUpload::damaged("JSON Lines", &format!("line {number}: {e}")))?;
         if each(members)?.is_break() {
             break;
         }

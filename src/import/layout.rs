@@ -17,7 +17,7 @@ pub struct Columns {
 impl Columns {
     /// Matches headers to the layout that knows most of them; the earlier layout where two know as many. None where no
     /// layout knows more than one, unless that is all there is.
-    pub fn recognise(kind: &Kind, headers: Vec<String>) -> Option<Self> {
+    pub fn recognise(kind: &Kind, headers: &[String]) -> Option<Self> {
         let plain: Vec<String> = headers.iter().map(|h| plain(h)).collect();
         let named = plain.iter().filter(|h| !h.is_empty()).count();
         let mut best: Option<(usize, Self)> = None;
@@ -25,7 +25,7 @@ impl Columns {
             let members: Vec<Option<usize>> = plain.iter().map(|header| member_of(kind, layout, header)).collect();
             let known = members.iter().flatten().count();
             if best.as_ref().is_none_or(|(most, _)| known > *most) {
-                best = Some((known, Self { layout, headers: headers.clone(), members }));
+                best = Some((known, Self { layout, headers: headers.to_vec(), members }));
             }
         }
         best.filter(|(known, _)| *known >= 2 || (*known == 1 && named == 1)).map(|(_, columns)| columns)

@@ -84,7 +84,7 @@ impl NotAnUpload {
         Self::Unreadable(error.to_string())
     }
 
-    pub(super) fn damaged(format: &'static str, reason: impl ToString) -> Self {
+    pub(super) fn damaged(format: &'static str, reason: &dyn std::fmt::Display) -> Self {
         // a reader may quote what it choked on; a sentence stays a sentence
         let reason: String =
             reason.to_string().chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect();

@@ -54,7 +54,7 @@ pub fn open(path: &Path, kind: &Kind) -> Result<Sheet, NotAnUpload> {
         Format::Csv(encoding) => {
             open_table(path, kind, &Format::Csv(encoding))?.map_err(|seen| headers_unknown(kind, &seen))
         }
-        format @ (Format::JsonLines(_) | Format::Xml(_)) => open_named(path, kind, format),
+        format @ (Format::JsonLines(_) | Format::Xml(_)) => open_named(path, kind, &format),
         Format::Xlsx { .. } => {
             xlsx::check(path)?;
             open_workbook(path, kind, xlsx::sheets(path)?, |sheet| Format::Xlsx { sheet })
@@ -175,7 +175,7 @@ fn open_table(path: &Path, kind: &Kind, format: &Format) -> Result<Result<Sheet,
     })?;
     let mut found: Option<(usize, Columns)> = None;
     for (at, cells) in first.iter().enumerate() {
-        if let Some(columns) = Columns::recognise(kind, header(cells))
+        if let Some(columns) = Columns::recognise(kind, &header(cells))
             && found.as_ref().is_none_or(|(_, best)| columns.known() > best.known())
         {
             found = Some((at, columns));
@@ -193,9 +193,9 @@ fn open_table(path: &Path, kind: &Kind, format: &Format) -> Result<Result<Sheet,
 }
 
 /// Rows that name their cells: the header is every name that comes, in the order in which they come.
-fn open_named(path: &Path, kind: &Kind, format: Format) -> Result<Sheet, NotAnUpload> {
+fn open_named(path: &Path, kind: &Kind, format: &Format) -> Result<Sheet, NotAnUpload> {
     let (mut headers, mut rows) = (Vec::<String>::new(), 0);
-    each_named(path, &format, &mut |members| {
+    each_named(path, format, &mut |members| {
         rows += u64::from(members.iter().any(|(_, cell)| !cell.is_blank()));
         for (name, _) in members {
             if !headers.contains(&name) {
@@ -208,8 +208,8 @@ fn open_named(path: &Path, kind: &Kind, format: Format) -> Result<Sheet, NotAnUp
         Ok(ControlFlow::Continue(()))
     })?;
     let seen: Vec<Cell> = headers.iter().map(|h| Cell::from(h.as_str())).collect();
-    let columns = Columns::recognise(kind, headers).ok_or_else(|| headers_unknown(kind, &seen))?;
-    sheet(path, &format, 0, columns, rows)
+    let columns = Columns::recognise(kind, &headers).ok_or_else(|| headers_unknown(kind, &seen))?;
+    sheet(path, format, 0, columns, rows)
 }
 
 fn sheet(path: &Path, format: &Format, above: usize, columns: Columns, rows: u64) -> Result<Sheet, NotAnUpload> {

@@ -63,8 +63,8 @@ fn open(path: &Path) -> Result<Xls<BufReader<File>>, NotAnUpload> {
     Xls::new(BufReader::new(file)).map_err(damaged)
 }
 
-fn damaged(reason: impl ToString) -> NotAnUpload {
-    NotAnUpload::damaged("XLS", reason)
+fn damaged(reason: impl std::fmt::Display) -> NotAnUpload {
+    NotAnUpload::damaged("XLS", &reason)
 }
 
 fn borrowed(value: &Data) -> DataRef<'_> {

@@ -33,7 +33,7 @@ pub(super) fn check(file: &[u8]) -> Result<(), NotAnUpload> {
 }
 
 fn damaged(reason: &str) -> NotAnUpload {
-    NotAnUpload::damaged("XLS", reason)
+    NotAnUpload::damaged("XLS", &reason)
 }
 
 /// The stream `Workbook` (or `Book`, before Excel 97) of a compound file. [MS-CFB] 2.
@@ -107,9 +107,8 @@ struct Globals {
 impl Globals {
     fn read(stream: &[u8]) -> Option<Self> {
         let mut globals = Self { sheets: Vec::new(), strings: Vec::new() };
-        let mut records = Records { stream };
         let mut shared: Option<Vec<&[u8]>> = None;
-        while let Some((kind, bytes)) = records.next() {
+        for (kind, bytes) in (Records { stream }) {
             match (kind, &mut shared) {
                 (0x003C, Some(parts)) => parts.push(bytes),
                 (0x003C, None) => {}

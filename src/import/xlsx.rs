@@ -104,8 +104,8 @@ fn open(path: &Path) -> Result<Xlsx<BufReader<File>>, NotAnUpload> {
     Xlsx::new(BufReader::new(file)).map_err(damaged)
 }
 
-fn damaged(reason: impl ToString) -> NotAnUpload {
-    NotAnUpload::damaged("XLSX", reason)
+fn damaged(reason: impl std::fmt::Display) -> NotAnUpload {
+    NotAnUpload::damaged("XLSX", &reason)
 }
 
 pub(super) fn cell_of(value: &DataRef<'_>, is_1904: bool) -> Cell {

@@ -29,7 +29,7 @@ pub(super) fn rows(
     let mut reader = Reader::from_reader(BufReader::with_capacity(BUFFER, text));
     reader.config_mut().expand_empty_elements = true;
     let damaged = |offset: u64, reason: String| {
-        NotAnUpload::damaged("XML", format!("near offset {offset} of its text: {reason}"))
+        NotAnUpload::damaged("XML", &format!("near offset {offset} of its text: {reason}"))
     };
     let (mut depth, mut number, mut root_closed) = (0, 0u64, false);
     let (mut buffer, mut row, mut cell, mut bytes) = (Vec::new(), Vec::new(), String::new(), 0);

@@ -31,8 +31,8 @@ fn text(rows: u64, fine: &str) -> String {
     let mut text = HEADER.to_owned();
     for number in 1..=rows {
         text.push_str(&match number {
-            n if n % 100 == 0 => row(n - 1, "7"),
-            n if n % 10 == 0 => row(n, "叁万元整"),
+            n if n.is_multiple_of(100) => row(n - 1, "7"),
+            n if n.is_multiple_of(10) => row(n, "叁万元整"),
             n => row(n, fine),
         });
     }
@@ -95,8 +95,8 @@ fn origin() -> Origin {
 }
 
 fn expected_faults(rows: u64) -> Vec<(u64, String)> {
-    let code = |row: u64| if row % 100 == 0 { "E301" } else { "E106" };
-    (1..=rows).filter(|row| row % 10 == 0).map(|row| (row, code(row).to_owned())).collect()
+    let code = |row: u64| if row.is_multiple_of(100) { "E301" } else { "E106" };
+    (1..=rows).filter(|row| row.is_multiple_of(10)).map(|row| (row, code(row).to_owned())).collect()
 }
 
 on_both! {

@@ -53,7 +53,8 @@ static KINDS: LazyLock<Kinds> = LazyLock::new(|| Kinds::builtin().unwrap());
 /// Judges a row of a kind: these cells, with some changed.
 fn judge(kind: &str, row: &[(&str, &str)], changed: &[(&str, Cell)]) -> Judged {
     let kind = KINDS.newest(kind).unwrap();
-    let columns = Columns::recognise(kind, row.iter().map(|(header, _)| (*header).to_owned()).collect()).unwrap();
+    let columns =
+        Columns::recognise(kind, &row.iter().map(|(header, _)| (*header).to_owned()).collect::<Vec<_>>()).unwrap();
     let persons = PersonKey::from_text("1.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA").unwrap();
     let judge = Judge::new(kind, &columns, date(2026, 11, 25), &persons);
     for (header, _) in changed {
@@ -228,8 +229,8 @@ fn a_natural_person_is_masked_and_personal_members_never_enter_a_body() {
 #[test]
 fn cells_beyond_the_header_are_a_fault_of_the_row() {
     let kind = KINDS.newest("penalty").unwrap();
-    let headers = UNDER_TEST.iter().map(|(header, _)| (*header).to_owned()).collect();
-    let columns = Columns::recognise(kind, headers).unwrap();
+    let headers: Vec<String> = UNDER_TEST.iter().map(|(header, _)| (*header).to_owned()).collect();
+    let columns = Columns::recognise(kind, &headers).unwrap();
     let persons = PersonKey::from_text("1.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA").unwrap();
     let judge = Judge::new(kind, &columns, date(2026, 11, 25), &persons);
     let cells = UNDER_TEST.iter().map(|(_, text)| Cell::from(*text)).collect();
