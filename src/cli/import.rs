@@ -6,14 +6,12 @@
 mod progress;
 pub mod receipts;
 
-use std::fs::OpenOptions;
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context as _, Result};
 
 use self::progress::Bar;
 use self::receipts::{Faults, Target};
@@ -21,6 +19,7 @@ use kaopu::import::upload::{Import as Run, Origin};
 use kaopu::import::{self, NotAnUpload, PersonKey, Receipt, Sheet};
 
 use kaopu::statement::Kind;
+use kaopu::trust::keys::read_secret;
 
 use super::{Shared, print_line};
 
@@ -91,7 +90,9 @@ async fn run(args: &Import, shared: &Shared, target: Option<&Target>) -> Result<
     }
     if shared.json {
         let list = if args.files.len() == 1 { receipts.concat() } else { format!("[{}]", receipts.join(",")) };
-        print_line(list.trim_end());
+        if !list.is_empty() {
+            print_line(list.trim_end());
+        }
     }
     node.close().await;
     Ok(if all_finished { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -142,20 +143,11 @@ async fn read_through(file: &Path, kind: &Arc<Kind>) -> Result<Result<Sheet, Not
     Ok(tokio::task::spawn_blocking(move || import::open(&file, &kind)).await?)
 }
 
-/// The secret under which natural persons are known; made where `init` has not made it.
+/// The secret under which natural persons are known. A new one would know nobody again, so none is made here.
 fn person_key(keys: &Path) -> Result<PersonKey> {
     let path = keys.join("person.key");
-    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
-    if let Ok(mut file) = made {
-        let key = PersonKey::generate(&mut kaopu::node::rng());
-        file.write_all(key.to_text().as_bytes()).and_then(|()| file.sync_all()).context("cannot write person.key")?;
-        return Ok(key);
-    }
-    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let Ok(key) = PersonKey::from_text(&text) else {
-        bail!("{} is not a person key; restore it from the backup of the keys", path.display());
-    };
-    Ok(key)
+    let text = read_secret(&path).context("`kaopu init` made it; restore it from the backup of the keys")?;
+    PersonKey::from_text(&text).with_context(|| format!("{}; restore it from the backup of the keys", path.display()))
 }
 
 fn complain(text: &str) {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use clap::ValueEnum;
 use kaopu::clock::Clock;
+use kaopu::import::PersonKey;
 use kaopu::log::Origin;
 use kaopu::log::appender::{Appender, Submission};
 use kaopu::log::origin::LogName;
@@ -174,6 +175,7 @@ impl Init {
         };
         let (key_folder, certs) = (folder("keys")?, folder("certs")?);
         keys.write(&key_folder)?;
+        write_secret(&key_folder.join("person.key"), PersonKey::generate(&mut rng()).to_text().as_bytes())?;
         roots.write(&key_folder)?;
         let host = url.parse::<http::Uri>()?.host().map(str::to_owned);
         let wanted = Wanted { node: &self.node, host: host.as_deref(), now };
