@@ -3,6 +3,7 @@
 //! `cargo bench --bench throughput`; `KAOPU_ROWS` says how many penalties (200,000).
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, reason = "a bench reports and may panic")]
+#![expect(clippy::allow_attributes, reason = "what is shared with the tests is not all used here")]
 
 mod baseline;
 mod import;
@@ -29,7 +30,7 @@ fn main() {
     runtime.block_on(async {
         for kind in [Kind::Sqlite, Kind::DurablePostgres] {
             store(kind, rows).await;
-            import(kind, rows).await;
+            Box::pin(import(kind, rows)).await;
         }
     });
 }
@@ -66,7 +67,7 @@ async fn store(kind: Kind, rows: u64) {
 
 /// An upload imported, against its rows inserted bare.
 async fn import(kind: Kind, rows: u64) {
-    let imported = import::measure(kind, rows).await;
+    let imported = Box::pin(import::measure(kind, rows)).await;
     let empty = Database::new(kind).await;
     let bare = baseline::insert(imported.database.url(), empty.url(), imported.log, imported.size).await;
     println!(

@@ -6,6 +6,7 @@
 //! machine that does nothing else.
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, reason = "a bench reports and may panic")]
+#![expect(clippy::allow_attributes, reason = "what is shared with the tests is not all used here")]
 
 #[path = "../tests/it/sample_log.rs"]
 #[allow(dead_code, reason = "the tests have more use for it")]

@@ -127,7 +127,8 @@ impl Db {
     /// commit itself, the log is read again to see which of the two it was.
     pub async fn append(&self, append: &Append<'_>) -> Result<(), AppendError> {
         let rows = Rows::of(append)?;
-        retry(|| self.append_once(append, &rows)).await
+        // boxed: the transaction's future is large, and its callers' would be with it
+        Box::pin(retry(|| self.append_once(append, &rows))).await
     }
 
     async fn append_once(&self, append: &Append<'_>, rows: &Rows<'_>) -> Result<(), AppendError> {
@@ -153,14 +154,14 @@ impl Db {
         match tx.commit().await {
             Ok(()) => Ok(()),
             Err(StoreError::Busy(busy)) => Err(StoreError::Busy(busy).into()),
-            Err(error) => self.look_up(append, error).await,
+            Err(error) => Box::pin(self.look_up(append, error)).await,
         }
     }
 
     /// Whether a commit without an answer was one: its first statement stands at its place, or it does not.
     async fn look_up(&self, append: &Append<'_>, error: StoreError) -> Result<(), AppendError> {
         let Some(entry) = append.entries.first() else { return Err(error.into()) };
-        let found: Option<(Vec<u8>,)> = patiently(|| async {
+        let found: Option<(Vec<u8>,)> = Box::pin(patiently(|| async {
             let mut tx = self.begin().await?;
             // the lost transaction may still be at work: its lock is waited for
             project::lock(&mut tx, append.log.id).await?;
@@ -170,7 +171,7 @@ impl Db {
                 .fetch_optional(c))?;
             tx.commit().await?;
             Ok::<_, StoreError>(found)
-        })
+        }))
         .await?;
         match found {
             Some((digest,)) if digest == entry.entry.digest.as_bytes() => Ok(()),

@@ -24,7 +24,6 @@ pub struct Database {
 
 /// Which of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::enum_variant_names, reason = "the names of the two")]
 pub enum Kind {
     Sqlite,
     Postgres,

@@ -1,6 +1,8 @@
 //! What must hold of the parts together: on real databases, over real connections. One binary, so that it links once.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "what a test needs and does not get fails it")]
+#![expect(clippy::print_stdout, reason = "a child process reports to the test that started it")]
+#![expect(clippy::allow_attributes, reason = "a macro cannot know what its caller needs")]
 
 mod append;
 mod appender;
@@ -14,6 +16,7 @@ mod federation;
 mod demo;
 mod documents;
 mod eleventh_kind;
+#[expect(dead_code, reason = "the benchmarks share it, and need more of it")]
 mod growth;
 mod killed_import;
 mod liar;
