@@ -6,6 +6,9 @@
 #![expect(clippy::allow_attributes, reason = "what is shared with the tests is not all used here")]
 
 mod baseline;
+#[path = "../tests/it/city.rs"]
+#[allow(dead_code, reason = "the tests have more use for it")]
+mod city;
 mod import;
 #[path = "../tests/it/database.rs"]
 #[allow(dead_code, unused_macros, unused_imports, reason = "the tests' harness has more than a bench needs")]
@@ -18,6 +21,10 @@ mod penalty_file;
 #[path = "../tests/it/growth.rs"]
 #[allow(dead_code, reason = "the tests have more use for it")]
 mod growth;
+#[path = "../tests/it/line.rs"]
+#[allow(dead_code, reason = "the tests have more use for it")]
+mod line;
+mod pull;
 
 use std::time::{Duration, Instant};
 
@@ -31,8 +38,20 @@ fn main() {
         for kind in [Kind::Sqlite, Kind::DurablePostgres] {
             store(kind, rows).await;
             Box::pin(import(kind, rows)).await;
+            Box::pin(pull(kind, rows)).await;
         }
     });
+}
+
+/// What a pull makes of rows that stand at another node.
+async fn pull(kind: Kind, rows: u64) {
+    let (spent, bare) = pull::measure(kind, rows).await;
+    println!(
+        "{kind:?}: {rows} rows: pull {:.0}/s, bare {:.0}/s, ratio {:.2}",
+        rate(rows, spent),
+        rate(rows, bare),
+        bare.as_secs_f64() / spent.as_secs_f64()
+    );
 }
 
 fn rate(rows: u64, spent: Duration) -> f64 {

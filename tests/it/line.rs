@@ -38,8 +38,12 @@ pub async fn place() -> (TcpListener, String) {
 }
 
 /// Waits until something holds.
-pub async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
-    let waited = tokio::time::timeout(DEADLINE, async {
+pub async fn until<F: Future<Output = bool>>(what: &str, holds: impl FnMut() -> F) {
+    within(DEADLINE, what, holds).await;
+}
+
+async fn within<F: Future<Output = bool>>(time: Duration, what: &str, mut holds: impl FnMut() -> F) {
+    let waited = tokio::time::timeout(time, async {
         while !holds().await {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -69,7 +73,12 @@ pub struct Office {
 impl Office {
     /// An office of a city on SQLite.
     pub async fn new(city: City) -> Self {
-        Self::on(Arc::new(city), Arc::new(Database::new(Kind::Sqlite).await)).await
+        Self::in_a(Kind::Sqlite, city).await
+    }
+
+    /// An office of a city on a database of this kind.
+    pub async fn in_a(kind: Kind, city: City) -> Self {
+        Self::on(Arc::new(city), Arc::new(Database::new(kind).await)).await
     }
 
     /// Another process of the same node, so to speak: it shares nothing but the database.
@@ -206,7 +215,12 @@ impl Office {
 
     /// Waits until its copy of a log is complete with so many entries.
     pub async fn holds(&self, origin: &Origin, size: u64) {
-        until(&format!("{} holds {size} entries of {origin}", self.city.node), || async {
+        self.holds_within(origin, size, DEADLINE).await;
+    }
+
+    /// The same, with patience.
+    pub async fn holds_within(&self, origin: &Origin, size: u64, time: Duration) {
+        within(time, &format!("{} holds {size} entries of {origin}", self.city.node), || async {
             self.copy(origin).await.and_then(|log| log.complete).is_some_and(|head| head.size == size)
         })
         .await;
