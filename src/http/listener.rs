@@ -31,6 +31,10 @@ const LEAVE: Duration = Duration::from_secs(1);
 const LEAVE_BYTES: u64 = 64 * 1024;
 /// How often a connection looks whether its peer is still one.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How long a connection without a certificate may last, and which part of all connections such may be: who has read the
+/// descriptor has nothing more to ask, and must not take the place of peers.
+const STRANGERS_TIME: Duration = Duration::from_secs(30);
+const STRANGERS_PART: usize = 8;
 /// After a failed accept: as a rule the process is out of file descriptors for a moment.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
 
@@ -56,6 +60,7 @@ struct Connections {
     router: Router,
     http: Arc<Builder<TokioExecutor>>,
     handshakes: Arc<Semaphore>,
+    strangers: Arc<Semaphore>,
     handshake_time: Duration,
 }
 
@@ -69,6 +74,7 @@ impl PeerListener {
             router: self.router,
             http: Arc::new(http()),
             handshakes: Arc::new(Semaphore::new(self.limits.handshakes)),
+            strangers: Arc::new(Semaphore::new(self.limits.connections.div_ceil(STRANGERS_PART))),
             handshake_time: self.limits.handshake_time,
         };
         let graceful = GracefulShutdown::new();
@@ -127,6 +133,9 @@ impl Connections {
             Err(error) => return tracing::warn!(?peer_address, %error, "a certificate without a node id"),
         };
 
+        let stranger = if caller.is_none() { self.strangers.try_acquire().map(Some) } else { Ok(None) };
+        let Ok(_place_of_a_stranger) = stranger else { return };
+
         let (router, identified) = (self.router, Caller(caller.clone()));
         let service = service_fn(move |request: http::Request<Incoming>| {
             let mut request = request.map(Body::new);
@@ -140,16 +149,16 @@ impl Connections {
                     tracing::debug!(?caller, error, "a connection ended badly");
                 }
             }
-            () = no_peer_any_more(&self.registry, caller.as_ref()) => {
-                tracing::info!(?caller, "closed the connection of a node that is no peer any more");
+            () = over(&self.registry, caller.as_ref()) => {
+                tracing::info!(?caller, "closed a connection whose time is over");
             }
         }
     }
 }
 
-/// Ends when the caller has left the registry; never for one without a certificate.
-async fn no_peer_any_more(registry: &Registry, caller: Option<&NodeId>) {
-    let Some(caller) = caller else { return std::future::pending().await };
+/// Ends when the caller has left the registry, or, without a certificate, after a short time.
+async fn over(registry: &Registry, caller: Option<&NodeId>) {
+    let Some(caller) = caller else { return tokio::time::sleep(STRANGERS_TIME).await };
     while registry.peer(caller).is_some() {
         tokio::time::sleep(LOOK_EVERY).await;
     }

@@ -1,24 +1,22 @@
 //! What must hold of the parts together: on real databases, over real connections. One binary, so that it links once.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "what a test needs and does not get fails it")]
-#![expect(clippy::print_stdout, reason = "a child process reports to the test that started it")]
-#![expect(clippy::allow_attributes, reason = "a macro cannot know what its caller needs")]
 
 mod append;
 mod appender;
 mod architecture;
 mod audit;
 mod city;
-mod crash;
 mod command_line;
+mod crash;
 mod database;
-mod federation;
 mod demo;
 mod documents;
 mod eleventh_kind;
-#[expect(dead_code, reason = "the benchmarks share it, and need more of it")]
+mod federation;
 mod growth;
 mod killed_import;
+mod killed_puller;
 mod liar;
 mod line;
 mod lost_answer;
