@@ -12,13 +12,11 @@ use tokio::time::{sleep, timeout};
 
 use super::{Node, NodeError, read_certificate, rng};
 use crate::config::Config;
-use crate::exchange::client::Patience;
 use crate::exchange::pull::Surroundings;
-use crate::exchange::source::Backoff;
-use crate::exchange::{News, PullSettings, Puller};
+use crate::exchange::{News, Puller};
 use crate::http::listener::PeerListener;
 use crate::http::local_api::{self, LocalApi};
-use crate::http::{Limits, PeerInterface, peer_routes};
+use crate::http::{PeerInterface, peer_routes};
 use crate::trust::tls;
 
 /// How long connections may take to end; a little more than the peer interface gives its requests.
@@ -73,7 +71,7 @@ impl Bound {
                 Arc::new(move |aud, issuer, caller| config.may_read(aud, issuer, caller))
             },
             news: news.clone(),
-            limits: limits(&node.config),
+            limits: (&node.config.limits).into(),
             stopping: stopping.clone(),
         };
         let listener = PeerListener {
@@ -81,7 +79,7 @@ impl Bound {
             tls: tls::server_config(&node.identity, node.registry.clone())?,
             registry: node.registry.clone(),
             router: peer_routes(interface),
-            limits: limits(&node.config),
+            limits: (&node.config.limits).into(),
         };
         let local_api = LocalApi { db: node.db.clone(), config: Arc::clone(&node.config), clock: node.clock.clone() };
 
@@ -131,40 +129,7 @@ fn surroundings(node: &Node, news: News) -> Surroundings {
         kinds: node.kinds.clone(),
         clock: node.clock.clone(),
         news,
-        settings: pull_settings(&node.config),
-    }
-}
-
-fn limits(config: &Config) -> Limits {
-    let limits = &config.limits;
-    Limits {
-        in_flight: limits.in_flight,
-        per_second: limits.per_second,
-        strangers_per_second: limits.strangers_per_second,
-        body_bytes: limits.body_bytes,
-        time: Duration::from_secs(limits.answer_seconds),
-        wait: Duration::from_secs(limits.wait_seconds),
-        connections: limits.connections,
-        handshakes: limits.handshakes,
-        handshake_time: Duration::from_secs(limits.handshake_seconds),
-    }
-}
-
-fn pull_settings(config: &Config) -> PullSettings {
-    let pull = &config.pull;
-    PullSettings {
-        wait: Duration::from_secs(pull.wait_seconds),
-        patience: Patience {
-            connect: Duration::from_secs(pull.connect_seconds),
-            idle: Duration::from_secs(pull.idle_seconds),
-            whole: Duration::from_secs(pull.answer_seconds),
-        },
-        backoff: Backoff {
-            first: Duration::from_millis(pull.retry_first_ms),
-            longest: Duration::from_secs(pull.retry_longest_seconds),
-        },
-        compress: pull.compress,
-        retry_held: Duration::from_secs(pull.retry_held_seconds),
+        settings: (&node.config.pull).into(),
     }
 }
 
