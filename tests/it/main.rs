@@ -15,6 +15,7 @@ mod documents;
 mod eleventh_kind;
 mod federation;
 mod growth;
+mod import_command;
 mod killed_import;
 mod killed_puller;
 mod liar;

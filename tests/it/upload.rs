@@ -27,7 +27,7 @@ fn row(number: u64, fine: &str) -> String {
 }
 
 /// A file of so many rows; each tenth is faulty, each hundredth repeats the row before it.
-fn text(rows: u64, fine: &str) -> String {
+pub fn text(rows: u64, fine: &str) -> String {
     let mut text = HEADER.to_owned();
     for number in 1..=rows {
         text.push_str(&match number {
