@@ -42,6 +42,12 @@ impl Columns {
         let named = unknown.map(|(header, _)| header.trim()).filter(|h| !h.is_empty() && !is_added(h));
         named.map(str::to_owned).collect()
     }
+
+    /// The columns under one of these headers that the layout does not know.
+    pub fn unknown_under(&self, headers: &[String]) -> Vec<usize> {
+        let is_meant = |came: &String| headers.iter().any(|header| plain(header) == plain(came));
+        (0..self.headers.len()).filter(|at| self.members[*at].is_none() && is_meant(&self.headers[*at])).collect()
+    }
 }
 
 fn member_of(kind: &Kind, layout: usize, header: &str) -> Option<usize> {

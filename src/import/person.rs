@@ -11,6 +11,17 @@ use zeroize::Zeroizing;
 
 use crate::statement::{Digest, Subject};
 
+/// Family names of two characters, the more frequent ones.
+const FAMILIES_OF_TWO: [&str; 16] = [
+    "欧阳", "司马", "上官", "诸葛", "皇甫", "尉迟", "公孙", "慕容", "司徒", "令狐", "夏侯", "东方", "端木", "百里",
+    "南宫", "长孙",
+];
+/// How names of enterprises and offices end and those of persons hardly ever do.
+const ENTERPRISES_END_SO: [&str; 26] = [
+    "公司", "集团", "中心", "超市", "学校", "厂", "店", "社", "部", "站", "院", "所", "行", "馆", "铺", "坊", "吧",
+    "场", "室", "屋", "局", "校", "会", "处", "摊", "档",
+];
+
 /// The secret under which a node knows natural persons again. Never printed.
 pub struct PersonKey {
     version: u32,
@@ -47,6 +58,7 @@ impl PersonKey {
 
     /// The subject of a row about a natural person, by the identity number where it came (in its mended form).
     pub fn subject(&self, name: &str, number: Option<&str>) -> Subject {
+        let name = one_way(name);
         let mut context = hmac::Context::with_key(&self.key);
         match number {
             Some(number) => {
@@ -60,7 +72,7 @@ impl PersonKey {
         }
         let mut hash = [0; 32];
         hash.copy_from_slice(context.sign().as_ref());
-        Subject::Person { person: format!("{}.{}", self.version, Digest(hash)), name: masked(name) }
+        Subject::Person { person: format!("{}.{}", self.version, Digest(hash)), name: masked(&name) }
     }
 
     fn new(version: u32, secret: Zeroizing<[u8; 32]>) -> Self {
@@ -73,13 +85,34 @@ pub fn masked(name: &str) -> String {
     name.chars().enumerate().map(|(n, c)| if n == 0 { c } else { '*' }).collect()
 }
 
+/// A person's name written in one of its ways: without white space, every middle dot the same.
+pub fn one_way(name: &str) -> String {
+    let dotted = |c: char| if is_dot(c) { '·' } else { c };
+    name.chars().filter(|c| !c.is_whitespace()).map(dotted).collect()
+}
+
 /// Whether a name that came without any code, in a layout that does not say what a party is, reads like a person's: two
-/// or three Chinese characters, or a name written with a middle dot. Such a row is shown no further than a person's.
+/// or three Chinese characters, four that begin with a family name of two or do not end as an enterprise's name does, or
+/// a name written with a middle dot. Such a row is shown no further than a person's.
 pub fn reads_like_a_person(name: &str) -> bool {
     let han = |c: char| ('\u{4E00}'..='\u{9FFF}').contains(&c) || ('\u{3400}'..='\u{4DBF}').contains(&c);
+    let name = one_way(name);
     let count = name.chars().count();
     let is_dotted = name.contains('·') && count >= 3 && name.chars().all(|c| han(c) || c == '·');
-    is_dotted || ((2..=3).contains(&count) && name.chars().all(han))
+    let is_short = match count {
+        2..=3 => true,
+        4 => {
+            FAMILIES_OF_TWO.iter().any(|family| name.starts_with(family))
+                || !ENTERPRISES_END_SO.iter().any(|end| name.ends_with(end))
+        }
+        _ => false,
+    };
+    is_dotted || (is_short && name.chars().all(han))
+}
+
+/// The dots with which transcribed names are written.
+fn is_dot(c: char) -> bool {
+    matches!(c, '·' | '•' | '・' | '･' | '‧' | '∙' | '⋅' | '●' | '．' | '.')
 }
 
 #[cfg(test)]
@@ -112,8 +145,28 @@ mod tests {
     }
 
     #[test]
+    fn a_persons_name_is_known_however_it_is_written() {
+        for person in [
+            "示例",
+            "示例某",
+            "示 某",
+            "示\u{3000}某",
+            "欧阳示例",
+            "司马示店",
+            "买买提江",
+            "阿不都·示例",
+            "阿不都•示例",
+            "阿不都.示例",
+        ] {
+            assert!(reads_like_a_person(person), "{person}");
+        }
+        let key = PersonKey::generate(&mut StdRng::seed_from_u64(1));
+        assert_eq!(key.subject("示\u{3000}某", None), key.subject("示某", None));
+        assert_eq!(key.subject("阿不都•示例", None), key.subject("阿不都·示例", None));
+    }
+
+    #[test]
     fn companies_do_not_read_like_persons() {
-        assert!(reads_like_a_person("示例") && reads_like_a_person("示例某") && reads_like_a_person("阿不都·示例"));
         for company in ["示例商店", "示例商贸有限公司", "A店", "示", "示例·科技(上海)"] {
             assert!(!reads_like_a_person(company), "{company}");
         }

@@ -7,11 +7,11 @@ use jiff::civil::Date;
 use serde_json::{Map, Value};
 
 use super::form::{self, Reading};
-use super::person::{PersonKey, masked, reads_like_a_person};
+use super::party::{self, Number};
+use super::person::PersonKey;
 use super::{Cell, Columns, SourceRow};
 use crate::record::FaultCode;
-use crate::record::identifier::UNKNOWN;
-use crate::statement::kind::{Form, Layout, Member, SubjectMembers};
+use crate::statement::kind::{Form, Layout, Member};
 use crate::statement::{Kind, Subject};
 use crate::store::upload::FaultRow;
 
@@ -22,6 +22,8 @@ pub struct Judge<'a> {
     headers: &'a [String],
     /// Members that the file has columns for, in the order of the schema, each with its columns.
     present: Vec<(&'a Member, Vec<usize>)>,
+    /// Columns that the layout does not know, in which a number tells that a row is about a natural person.
+    hints: Vec<usize>,
     today: Date,
     persons: &'a PersonKey,
 }
@@ -64,6 +66,7 @@ impl<'a> Judge<'a> {
             layout: &kind.layouts[columns.layout],
             headers: &columns.headers,
             present: present.filter(|(_, columns)| !columns.is_empty()).collect(),
+            hints: kind.subject.as_ref().map_or_else(Vec::new, |s| columns.unknown_under(&s.person_hints)),
             today,
             persons,
         }
@@ -98,7 +101,7 @@ impl<'a> Judge<'a> {
             faults.push(Found { column: None, header: None, code: FaultCode::E102, message });
         }
         let is_good = faults.iter().all(|fault| fault.code.is_warning());
-        Judged { good: is_good.then(|| self.good(body)), faults: in_order(faults, row.number) }
+        Judged { good: is_good.then(|| self.good(body, row)), faults: in_order(faults, row.number) }
     }
 
     /// A fault at the column that a member's value came from; where the file has none, under the header that is missing.
@@ -130,53 +133,22 @@ impl<'a> Judge<'a> {
     }
 
     /// What is left to publish: without the members that are only uploaded, and a person's name masked.
-    fn good(&self, mut body: Map<String, Value>) -> Good {
-        let number = self.kind.subject.as_ref().and_then(|s| s.person_id.as_ref()).and_then(|id| body.get(id));
-        let number = number.and_then(Value::as_str).map(str::to_owned);
+    fn good(&self, mut body: Map<String, Value>, row: &SourceRow) -> Good {
+        let members = self.kind.subject.as_ref();
+        let number = members.and_then(|members| Number::of(members, &body, &self.hints, row));
         for member in self.kind.members.iter().filter(|m| m.upload_only) {
             // the order of the others stays
             body.shift_remove(&member.name);
         }
-        let person =
-            self.kind.subject.as_ref().filter(|members| self.make_person(members, &mut body, number.is_some()));
+        let person = members.filter(|_| party::make_person(self.kind, self.layout, &mut body, number.is_some()));
         let subject = match person {
             None => self.kind.subject_of(&body),
-            Some(members) => body.get_mut(&members.name).and_then(|name| {
-                let subject = self.persons.subject(name.as_str()?, number.as_deref());
-                *name = masked(name.as_str()?).into();
-                Some(subject)
-            }),
-        };
-        // what would tell who a natural person is
-        for member in person.iter().flat_map(|members| &members.person_without) {
-            body.shift_remove(member);
-        }
-        Good { body, subject }
-    }
-
-    /// Whether a row is about a natural person: it says so; or it cannot, because its layout has no column for that, and
-    /// it bears an identity number, or no code and a name that reads like a person's. Then the body says so from now on.
-    fn make_person(&self, members: &SubjectMembers, body: &mut Map<String, Value>, has_number: bool) -> bool {
-        if members.is_person(body) {
-            return true;
-        }
-        let Some(condition) = &members.person_when else { return false };
-        let can_say = |name: &String| self.layout.columns.iter().any(|(column, _)| column == name);
-        let said = |name: &Option<String>| {
-            name.as_ref().and_then(|name| body.get(name)).and_then(Value::as_str).is_some_and(|code| code != UNKNOWN)
-        };
-        let has_code = said(&members.uscc) || said(&members.registration);
-        let name = body.get(&members.name).and_then(Value::as_str).unwrap_or("");
-        let looks = !has_code && (has_number || reads_like_a_person(name));
-        if !looks || condition.0.iter().any(|(name, _)| can_say(name)) {
-            return false;
-        }
-        for (name, values) in &condition.0 {
-            if let Some(value) = values.iter().flatten().next() {
-                body.insert(name.clone(), value.as_str().into());
+            Some(members) => {
+                let known_by = number.as_ref().and_then(Number::known_by);
+                party::hide(members, &mut body, |name| self.persons.subject(name, known_by))
             }
-        }
-        members.is_person(body)
+        };
+        Good { body, subject }
     }
 }
 

@@ -227,6 +227,35 @@ fn a_natural_person_is_masked_and_personal_members_never_enter_a_body() {
 }
 
 #[test]
+fn a_persons_row_in_a_layout_without_a_party_is_never_published_in_clear() {
+    let older = |changed: &[(&str, &str)]| {
+        let mut row: Vec<(&str, &str)> = OLDER.to_vec();
+        row.extend([("CF_XDR_ZDM", ""), ("CF_XDR_SWDJ", "")]);
+        let mut cells = vec![("CF_XDR_SHXYM", Cell::Blank)];
+        cells.extend(changed.iter().map(|(header, text)| (*header, Cell::from(*text))));
+        judge("penalty", &row, &cells).good.unwrap()
+    };
+    for name in ["示 某", "示\u{3000}某", "欧阳示例", "买买提江", "阿不都•示例"] {
+        let good = older(&[("CF_XDR_MC", name)]);
+        assert_eq!(good.body["party"], "自然人", "{name}");
+        let masked = good.body["name"].as_str().unwrap();
+        assert!(masked.chars().skip(1).all(|c| c == '*') && !masked.contains(name), "{masked}");
+    }
+    // a number in the column that no layout takes tells as much, and is not published
+    for number in ["11010519491231002X", "110105********0021", "9.13E+17 123456", "E12345678"] {
+        let good = older(&[("CF_XDR_MC", "示例之某人某氏"), ("CF_XDR_SFZ", number)]);
+        assert_eq!((&good.body["party"], &good.body["name"]), (&json!("自然人"), &json!("示******")), "{number}");
+        assert!(!serde_json::to_string(&good.body).unwrap().contains(number));
+    }
+    // whatever code an organisation has, it is none
+    for (column, code) in [("CF_XDR_ZDM", "D2143569X"), ("CF_XDR_SWDJ", "310107132333454")] {
+        let good = older(&[("CF_XDR_MC", "示例厂"), (column, code), ("CF_XDR_SFZ", "11010519491231002X")]);
+        assert_eq!((&good.body["name"], good.body.get("party")), (&json!("示例厂"), None));
+        assert!(good.body.values().any(|value| value == code));
+    }
+}
+
+#[test]
 fn cells_beyond_the_header_are_a_fault_of_the_row() {
     let kind = KINDS.newest("penalty").unwrap();
     let headers: Vec<String> = UNDER_TEST.iter().map(|(header, _)| (*header).to_owned()).collect();

@@ -78,6 +78,8 @@ struct SubjectKeyword {
     person_when: Option<Map<String, Value>>,
     #[serde(rename = "person-id")]
     person_id: Option<String>,
+    #[serde(rename = "person-hints", default)]
+    person_hints: Vec<String>,
     #[serde(rename = "person-without", default)]
     person_without: Vec<String>,
 }
@@ -265,6 +267,7 @@ fn subject(keyword: SubjectKeyword) -> Result<SubjectMembers, String> {
         registration: keyword.registration,
         person_when: keyword.person_when.as_ref().map(condition).transpose()?,
         person_id: keyword.person_id,
+        person_hints: keyword.person_hints,
         person_without: keyword.person_without,
     })
 }
