@@ -96,6 +96,12 @@ fn tell(found: &[Found], kinds: &Kinds) {
     for record in found {
         tell_record(record, kinds);
     }
+    for origin in origins {
+        let shown = found.iter().filter(|f| f.origin.to_string() == origin).count();
+        if shown >= lookup::MOST as usize {
+            print_line(&format!("… of {origin} only the newest {shown} are shown 仅显示最新 {shown} 条"));
+        }
+    }
 }
 
 fn tell_record(record: &Found, kinds: &Kinds) {

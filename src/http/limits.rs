@@ -2,14 +2,17 @@
 //! back, and nobody else feels it.
 
 use std::collections::HashMap;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use http_body_util::Limited;
+use hyper::body::{Frame, SizeHint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
@@ -130,7 +133,8 @@ impl Gate {
 /// Lets a request through within the limits of its caller: number, rate, size and time.
 pub async fn within_limits(State(gates): State<Gates>, request: Request, next: Next) -> Response {
     let caller = request.extensions().get::<Caller>().and_then(|caller| caller.0.clone());
-    let held_open = super::peer_api::preferred_wait(request.headers()).is_some();
+    let held_open =
+        request.uri().path().ends_with("/checkpoint") && super::peer_api::preferred_wait(request.headers()).is_some();
     let room = match gates.admit(caller.as_ref(), held_open, Instant::now()) {
         Ok(room) => room,
         Err(problem) => return problem.into_response(),
@@ -143,9 +147,37 @@ pub async fn within_limits(State(gates): State<Gates>, request: Request, next: N
     let body_bytes = limits.body_bytes;
     let request = request.map(|body| Body::new(Limited::new(body, body_bytes)));
     let time = limits.time + if held_open { limits.wait } else { Duration::ZERO };
-    let answer = tokio::time::timeout(time, next.run(request)).await;
-    drop(room);
-    answer.unwrap_or_else(|_| Problem::TimedOut.into_response())
+    match tokio::time::timeout(time, next.run(request)).await {
+        Ok(answer) => answer.map(|body| Body::new(Answer { body, _room: room })),
+        Err(_) => Problem::TimedOut.into_response(),
+    }
+}
+
+/// The body of an answer. It keeps the request's place until it is sent or given up, so that a caller who asks for much
+/// and reads nothing takes up no more memory than its places have.
+struct Answer {
+    body: Body,
+    _room: OwnedSemaphorePermit,
+}
+
+impl HttpBody for Answer {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod memory;
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -28,6 +29,9 @@ pub const MAX_BATCH: usize = 4096;
 
 /// Submissions that may wait; whoever brings more waits with them.
 const WAITING: usize = 64;
+/// How often, and how many times, the log is loaded anew while the store is away.
+const RELOAD_EVERY: Duration = Duration::from_secs(2);
+const RELOADS: u32 = 60;
 
 /// Appends to one own log. Cheap to clone.
 #[derive(Clone)]
@@ -333,10 +337,25 @@ impl Task {
         self.draft()
     }
 
+    /// Loads the log, and again while the store is away: nothing is lost by that, and many wait.
+    async fn load_patiently(&self) -> Result<Tip, AppendError> {
+        let mut tries = 0;
+        loop {
+            match load(&self.db, &self.origin).await {
+                Err(AppendError::Store(error)) if tries < RELOADS => {
+                    tracing::warn!(origin = %self.origin, %error, "the store is away; the appender waits for it");
+                    tries += 1;
+                    tokio::time::sleep(RELOAD_EVERY).await;
+                }
+                loaded => return loaded,
+            }
+        }
+    }
+
     /// Reads the log again. One that shows less than this process has seen, or another root, has lost history: nothing
     /// may be appended to it.
     async fn reload(&mut self) -> Result<(), AppendError> {
-        let tip = load(&self.db, &self.origin).await?;
+        let tip = self.load_patiently().await?;
         if !memory::goes_on(&self.db, tip.row(), self.tip.size(), &self.tip.root()).await? {
             return Err(AppendError::Stopped(format!(
                 "the store, with {} entries of {}, does not go on from the {} that were committed: it has lost history",

@@ -14,8 +14,8 @@ use crate::statement::{Digest, Kinds, NodeId, Statement, Unverified};
 use crate::store::statement::{Body, StatementRow};
 use crate::store::{Db, LogRow, LogState, StoreError};
 
-/// So many statements about one subject are shown at most.
-pub const MOST: u32 = 10_000;
+/// So many statements about one subject are shown of each log at most, the newest.
+pub const MOST: u32 = 1000;
 
 /// A statement about a subject, as it stands in a log.
 #[derive(Clone, Debug, Serialize)]

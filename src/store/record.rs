@@ -40,13 +40,16 @@ static CURRENT: LazyLock<String> = LazyLock::new(|| {
     )
 });
 const CURRENT_ONE: &str = "SELECT digest FROM record WHERE issuer = $1 AND kind = $2 AND identity = $3";
-// What is no record has no versions, and counts as current.
+// What is no record has no versions, and counts as current. The limit is each log's own: one that has much to say about a
+// subject must not hide the others.
 const ABOUT: &str = "SELECT s.log, s.idx, s.class, s.digest, s.verdict, s.reason, s.body, s.jws, \
      CAST(CASE WHEN s.identity IS NULL OR r.idx IS NOT NULL THEN 1 ELSE 0 END AS BIGINT) AS current_version \
      FROM statement s JOIN log l ON l.id = s.log \
      LEFT JOIN record r ON r.issuer = l.node AND r.kind = s.kind AND r.identity = s.identity \
      AND r.log = s.log AND r.idx = s.idx \
-     WHERE s.subject = $1 AND s.verdict = 'accepted' ORDER BY s.log, s.idx LIMIT $2";
+     JOIN (SELECT log, idx, ROW_NUMBER() OVER (PARTITION BY log ORDER BY idx DESC) AS place \
+     FROM statement WHERE subject = $1 AND verdict = 'accepted') newest ON newest.log = s.log AND newest.idx = s.idx \
+     WHERE newest.place <= $2 ORDER BY s.log, s.idx";
 const BEGINNING: &str =
     "SELECT key, name FROM subject WHERE folded >= $1 AND folded < $2 ORDER BY folded, key LIMIT $3";
 const CONTAINING: &str = "SELECT key, name FROM subject WHERE folded LIKE $1 ESCAPE '!' ORDER BY folded, key LIMIT $2";
@@ -75,7 +78,8 @@ impl Db {
         Ok(found)
     }
 
-    /// All accepted statements about a subject, by log and index, each with whether it is the current version of its record.
+    /// The newest accepted statements about a subject, at most `limit` of each log, by log and index, each with whether it
+    /// is the current version of its record.
     pub async fn about(&self, subject: &str, limit: u32) -> Result<Vec<(StatementRow, bool)>, StoreError> {
         let rows: Vec<About> = on!(read self, c => sqlx::query_as(ABOUT)
             .bind(subject)

@@ -149,6 +149,15 @@ on_both! {
         db.settle(row.id, 3, &Stored::Refused(held.jws().to_owned(), "late".to_owned())).await.unwrap();
         assert!(db.held(row.id, 0, 10).await.unwrap().is_empty());
         assert_eq!(db.about(&subject.key(), 100).await.unwrap().len(), 3);
+
+        // the limit is each log's own: one that says much about a subject does not hide the others
+        let other = log(&db, "kaopu/341200/records/1", true).await;
+        let theirs = statement(&other.origin, "penalty", 99, None);
+        assert_eq!(theirs.statement().sub.as_ref(), Some(subject));
+        append(&db, &other, &[entry(version(theirs, 9, 9))], &[]).await.unwrap();
+        let newest = db.about(&subject.key(), 1).await.unwrap();
+        let newest: Vec<(i64, u64)> = newest.iter().map(|(row, _)| (row.log, row.index)).collect();
+        assert_eq!(newest, [(row.id, 3), (other.id, 0)]);
         let current = db.current(&row.origin.node, "tomorrow", &[[2; 32]]).await.unwrap();
         assert_eq!(current[&[2; 32]].digest, held.digest());
     }

@@ -8,6 +8,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use tokio::io::AsyncWriteExt as _;
 use tokio::sync::watch;
 
 use super::AppendError;
@@ -93,7 +94,10 @@ async fn write(file: &Path, note: &str) -> Result<(), String> {
     }
     let failed = |error| format!("{}: {error}", file.display());
     let beside = file.with_extension(format!("new-{}", std::process::id()));
-    tokio::fs::write(&beside, note).await.map_err(failed)?;
+    // on the disk before it takes the old one's place: a power cut leaves one of the two, never an empty file
+    let mut written = tokio::fs::File::create(&beside).await.map_err(failed)?;
+    written.write_all(note.as_bytes()).await.map_err(failed)?;
+    written.sync_all().await.map_err(failed)?;
     tokio::fs::rename(&beside, file).await.map_err(failed)
 }
 
@@ -101,7 +105,10 @@ async fn read(file: &Path) -> Result<Option<Checkpoint>, String> {
     match tokio::fs::read_to_string(file).await {
         Ok(note) => match parse(&note) {
             Some(seen) => Ok(Some(seen)),
-            None => Err(format!("{} holds no checkpoint", file.display())),
+            None => Err(format!(
+                "{} holds no checkpoint; if the store is sure to be the newest, and no backup, delete the file",
+                file.display()
+            )),
         },
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(format!("{}: {error}", file.display())),
