@@ -3,11 +3,13 @@
 
 use std::error::Error as _;
 use std::io::Read as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, ETAG, IF_NONE_MATCH, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 use reqwest::RequestBuilder;
+use tokio::sync::Semaphore;
 
 use super::Fault;
 use crate::log::tile::{self, FULL};
@@ -22,6 +24,9 @@ const MAX_NOTE: usize = 64 * 1024;
 const MAX_DESCRIPTORS: usize = 4 * 1024 * 1024;
 /// What is read of a problem.
 const MAX_PROBLEM: usize = 16 * 1024;
+/// Requests to one peer under way at once, of all feeds: within what a peer allows, so that feeds do not run each other into
+/// its limits. One held open is not counted, neither here nor there.
+const AT_ONCE: usize = 48;
 /// An honest server compresses with a window of at most 2^24 bytes.
 const ZSTD_WINDOW_LOG: u32 = 24;
 
@@ -42,6 +47,7 @@ pub struct PeerClient {
     http: reqwest::Client,
     base: String,
     patience: Patience,
+    slots: Arc<Semaphore>,
     /// Whether bodies are asked for packed.
     compress: bool,
 }
@@ -88,7 +94,13 @@ impl PeerClient {
             .tcp_nodelay(true)
             .build()
             .map_err(|error| Fault::Tls(words(&error)))?;
-        Ok(Self { http, base: url.trim_end_matches('/').to_owned(), patience, compress })
+        Ok(Self {
+            http,
+            base: url.trim_end_matches('/').to_owned(),
+            patience,
+            slots: Arc::new(Semaphore::new(AT_ONCE)),
+            compress,
+        })
     }
 
     /// The peer's descriptor statements, newest first.
@@ -106,7 +118,7 @@ impl PeerClient {
         wait: Duration,
     ) -> Result<Option<Served>, Fault> {
         let path = format!("/v1/logs/{}/checkpoint", origin.hash());
-        let held_open = Self { patience: self.patience.and(wait), ..self.clone() };
+        let held_open = Self { patience: self.patience.and(wait), slots: Arc::new(Semaphore::new(1)), ..self.clone() };
         let answer = held_open
             .get("the checkpoint", &path, MAX_NOTE, |mut request| {
                 if let Some(etag) = known {
@@ -170,6 +182,8 @@ impl PeerClient {
         limit: usize,
         with: impl FnOnce(RequestBuilder) -> RequestBuilder,
     ) -> Result<Answer, Fault> {
+        // never closed
+        let _slot = self.slots.acquire().await.map_err(|error| Fault::Damaged(error.to_string()))?;
         let asked = self.ask(what, with(self.http.get(format!("{}{path}", self.base))), limit);
         tokio::time::timeout(self.patience.whole, asked).await.unwrap_or(Err(Fault::Slow(what, self.patience.whole)))
     }

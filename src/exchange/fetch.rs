@@ -17,8 +17,8 @@ use crate::log::{Class, Entry, Hash, Origin};
 pub const CHUNK_ENTRIES: usize = 4096;
 /// Bytes of bodies at which a chunk is closed, however few entries they are.
 const CHUNK_BYTES: usize = 8 << 20;
-/// Bundles under way at once.
-const AT_ONCE: usize = 8;
+/// Bundles under way at once: a chunk's worth, so that the next one is there when the last is judged, however long the line.
+const AT_ONCE: usize = 16;
 /// Mebibytes of bodies that one feed holds while they are under way.
 const ROOM: u32 = 32;
 /// The longest bundle of bodies, in mebibytes.

@@ -73,7 +73,7 @@ pub struct Office {
 impl Office {
     /// An office of a city on SQLite.
     pub async fn new(city: City) -> Self {
-        Self::in_a(Kind::Sqlite, city).await
+        Box::pin(Self::in_a(Kind::Sqlite, city)).await
     }
 
     /// An office of a city on a database of this kind.
