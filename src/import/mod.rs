@@ -31,6 +31,7 @@ mod person;
 pub mod receipt;
 pub mod row;
 pub mod sheet;
+mod veil;
 pub mod upload;
 mod xls;
 mod xls_guard;

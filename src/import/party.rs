@@ -3,9 +3,9 @@
 use serde_json::{Map, Value};
 
 use super::person::{masked, one_way, reads_like_a_person};
-use super::{Cell, SourceRow, mend};
+use super::{Cell, SourceRow, mend, veil};
 use crate::record::identifier::{UNKNOWN, resident_id_checks};
-use crate::statement::kind::{Form, Layout, SubjectMembers};
+use crate::statement::kind::{Form, Layout, Member, SubjectMembers};
 use crate::statement::{Kind, Subject};
 
 /// A cell of a column that no layout takes says something of a person from so many digits on.
@@ -76,16 +76,56 @@ fn has_code(kind: &Kind, members: &SubjectMembers, body: &Map<String, Value>) ->
     members.uscc.iter().chain(&members.registration).chain(&members.person_without).filter(is_code).any(said)
 }
 
-/// Masks a person's name, and takes what would tell who it is; the subject comes back.
+/// A value of any row without the resident ids that stand in it: other numbers that are one are left out, in text they are
+/// masked, and text that is nothing else is left out too.
+pub fn without_resident_ids(member: &Member, value: Value) -> Option<Value> {
+    let hidden = match &member.form {
+        Form::Text | Form::DocumentNumber | Form::Registration | Form::Identifier if !member.upload_only => {
+            value.as_str().and_then(veil::resident_ids)
+        }
+        _ => None,
+    };
+    match (hidden, &member.form) {
+        (None, _) => Some(value),
+        (Some(_), Form::Registration | Form::Identifier) => None,
+        (Some(text), _) => text.chars().any(|c| c != '*').then(|| text.into()),
+    }
+}
+
+/// Masks a person's name and number wherever they stand, and takes what else would tell who it is; the subject comes back.
 pub fn hide(
-    members: &SubjectMembers,
+    kind: &Kind,
+    number: Option<&Number>,
     body: &mut Map<String, Value>,
     subject: impl FnOnce(&str) -> Subject,
 ) -> Option<Subject> {
+    let members = kind.subject.as_ref()?;
     let name = body.get(&members.name)?.as_str()?.to_owned();
     for member in &members.person_without {
         body.shift_remove(member);
     }
+    let number = number.and_then(Number::known_by).filter(|number| number.len() >= DIGITS_OF_A_NUMBER);
+    for (member, value) in body.iter_mut() {
+        let Some(text) = value.as_str().filter(|_| is_text(kind, member)) else { continue };
+        let mut hidden = number.map_or_else(|| text.to_owned(), |number| veil::over(text, number, 0));
+        if name.chars().count() > 1 && !names_another(kind, member) {
+            hidden = veil::over(&hidden, &name, 1);
+        }
+        if hidden != text {
+            *value = hidden.into();
+        }
+    }
     body.insert(members.name.clone(), masked(&one_way(&name)).into());
     Some(subject(&name))
+}
+
+fn is_text(kind: &Kind, member: &str) -> bool {
+    kind.member(member).is_some_and(|m| matches!(m.form, Form::Text | Form::DocumentNumber))
+}
+
+/// Whether a member names an authority, a document or another party: a short name may be part of theirs by chance.
+fn names_another(kind: &Kind, member: &str) -> bool {
+    kind.identity.iter().flatten().any(|identifying| identifying == member)
+        || kind.member(&format!("{member}_uscc")).is_some()
+        || kind.member(member).is_some_and(|m| m.form == Form::DocumentNumber)
 }

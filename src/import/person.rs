@@ -111,7 +111,7 @@ pub fn reads_like_a_person(name: &str) -> bool {
 }
 
 /// The dots with which transcribed names are written.
-fn is_dot(c: char) -> bool {
+pub fn is_dot(c: char) -> bool {
     matches!(c, '·' | '•' | '・' | '･' | '‧' | '∙' | '⋅' | '●' | '．' | '.')
 }
 

@@ -82,7 +82,11 @@ impl<'a> Judge<'a> {
             came_from.push((&member.name, column));
             match form::read(member, &self.layout.name, row.cells.get(column).unwrap_or(&Cell::Blank)) {
                 Reading::Nothing => {}
-                Reading::Value(value) => drop(body.insert(member.name.clone(), value)),
+                Reading::Value(value) => {
+                    if let Some(value) = party::without_resident_ids(member, value) {
+                        body.insert(member.name.clone(), value);
+                    }
+                }
                 Reading::Fault(code, message) => {
                     at_fault.push(&member.name);
                     let message = message.unwrap_or_else(|| member.fault(code).message);
@@ -143,9 +147,9 @@ impl<'a> Judge<'a> {
         let person = members.filter(|_| party::make_person(self.kind, self.layout, &mut body, number.is_some()));
         let subject = match person {
             None => self.kind.subject_of(&body),
-            Some(members) => {
+            Some(_) => {
                 let known_by = number.as_ref().and_then(Number::known_by);
-                party::hide(members, &mut body, |name| self.persons.subject(name, known_by))
+                party::hide(self.kind, number.as_ref(), &mut body, |name| self.persons.subject(name, known_by))
             }
         };
         Good { body, subject }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::date;
+
 /// Stands for "unknown" in any code column although its check digit is wrong; never a subject.
 pub const UNKNOWN: &str = "00000000000000000X";
 
@@ -102,6 +104,16 @@ pub fn resident_id_checks(text: &str) -> Option<bool> {
     Some(b"10X98765432"[(sum % 11) as usize] == check.as_bytes()[0])
 }
 
+/// Whether 18 characters are somebody's resident id beyond doubt: the check digit is right, the birthday is a date, and no
+/// 统一社会信用代码 reads the same.
+pub fn is_resident_id(text: &str) -> bool {
+    resident_id_checks(text) == Some(true)
+        && matches!(text.as_bytes()[0], b'1'..=b'8')
+        && matches!(text.get(6..8), Some("19" | "20"))
+        && text.get(6..14).is_some_and(|birthday| date::parse(birthday).is_some())
+        && Uscc::parse(text).is_err()
+}
+
 const NO_VALUE: u8 = u8::MAX;
 /// The value of each character, [`NO_VALUE`] for what is none of the 31.
 const USCC_VALUES: [u8; 256] = {
@@ -181,6 +193,14 @@ mod tests {
         assert_eq!(resident_id_checks("110105194912310021"), Some(false));
         assert_eq!(resident_id_checks("11010519491231002x"), None);
         assert_eq!(resident_id_checks("护照E12345678901234"), None);
+    }
+
+    #[test]
+    fn a_number_is_a_resident_id_only_with_a_birthday_in_it() {
+        assert!(is_resident_id("11010519491231002X"));
+        for other in ["110105194913310026", "11010519491231002x", "110105194912310021", "91350100M000100Y43", ""] {
+            assert!(!is_resident_id(other), "{other}");
+        }
     }
 
     proptest! {

@@ -256,6 +256,32 @@ fn a_persons_row_in_a_layout_without_a_party_is_never_published_in_clear() {
 }
 
 #[test]
+fn no_resident_id_and_no_persons_name_leaves_in_another_member() {
+    let id = "11010519491231002X";
+    let trader = penalty(&[
+        ("CF_XDR_LB", "个体工商户"),
+        ("CF_XDR_GSZC", id),
+        ("CF_SY", "经营者示某某（11010519491231002x）发布虚假广告。"),
+    ]);
+    let body = trader.good.unwrap().body;
+    assert_eq!(body.get("registration_number"), None);
+    assert_eq!(body["facts"], "经营者示某某（******************）发布虚假广告。");
+    let person = penalty(&[
+        ("CF_XDR_MC", "示某某"),
+        ("CF_XDR_LB", "自然人"),
+        ("CF_XDR_SHXYM", ""),
+        ("CF_XDR_ZJHM", "E12345678"),
+        ("CF_SY", "示某某（护照e12345678）发布虚假广告。"),
+        ("CF_CFJG", "示某某市市场监督管理局"),
+        ("BZ", id),
+    ]);
+    let body = person.good.unwrap().body;
+    assert_eq!(body["facts"], "示**（护照*********）发布虚假广告。");
+    assert_eq!(body["authority"], "示某某市市场监督管理局");
+    assert_eq!(body.get("remark"), None);
+}
+
+#[test]
 fn cells_beyond_the_header_are_a_fault_of_the_row() {
     let kind = KINDS.newest("penalty").unwrap();
     let headers: Vec<String> = UNDER_TEST.iter().map(|(header, _)| (*header).to_owned()).collect();
