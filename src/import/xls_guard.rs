@@ -14,6 +14,9 @@ const MAX_SHEETS: usize = 256;
 
 /// Refuses a workbook (the bytes of its file) that would grow too large.
 pub(super) fn check(file: &[u8]) -> Result<(), NotAnUpload> {
+    if names(file, "EncryptedPackage") {
+        return Err(damaged("it is protected by a password; save it without one"));
+    }
     let stream = workbook_stream(file).ok_or_else(|| damaged("its directory leads nowhere"))?;
     let globals = Globals::read(&stream).ok_or_else(|| damaged("its list of sheets or texts breaks off"))?;
     if globals.sheets.len() > MAX_SHEETS {
@@ -30,6 +33,12 @@ pub(super) fn check(file: &[u8]) -> Result<(), NotAnUpload> {
         return Err(NotAnUpload::TooLarge { limit: MAX_TEXT });
     }
     Ok(())
+}
+
+/// Whether a stream of this name may be in it: a workbook with a password, XLSX too, is a compound file around it.
+fn names(file: &[u8], stream: &str) -> bool {
+    let name: Vec<u8> = stream.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    file.chunks_exact(128).any(|entry| entry.starts_with(&name))
 }
 
 fn damaged(reason: &str) -> NotAnUpload {
@@ -339,6 +348,15 @@ pub(super) mod tests {
     #[test]
     fn an_ordinary_workbook_passes() {
         check(&workbook(&[(0, 0, Err("企业名称")), (1, 0, Err("示例公司")), (1, 1, Ok(5.0))])).unwrap();
+    }
+
+    #[test]
+    fn a_password_is_said_to_be_one() {
+        let mut file = workbook(&[(0, 0, Err("企业名称"))]);
+        // another entry of the directory
+        let name: Vec<u8> = "EncryptedPackage".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        file[1280..1280 + name.len()].copy_from_slice(&name);
+        assert!(check(&file).unwrap_err().to_string().contains("password"));
     }
 
     #[test]

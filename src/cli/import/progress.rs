@@ -3,7 +3,7 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
 use kaopu::import::upload::Progress;
 
@@ -32,8 +32,11 @@ impl Bar {
             return Self::Lines { file: file.to_owned(), begun: None, shown: Instant::now() };
         }
         let bar = ProgressBar::new(0);
-        let style = ProgressStyle::with_template("{msg} [{wide_bar}] {pos}/{len} rows, {per_sec}, {eta} left");
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        let style = ProgressStyle::with_template("{msg} [{wide_bar}] {pos}/{len} rows, {rate}, {eta} left")
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
+        bar.set_style(style.with_key("rate", |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+            let _ = write!(out, "{:.0}/s", state.per_sec());
+        }));
         bar.set_message(file.to_owned());
         Self::Terminal(bar)
     }
