@@ -13,7 +13,6 @@ mod memory;
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -29,9 +28,6 @@ pub const MAX_BATCH: usize = 4096;
 
 /// Submissions that may wait; whoever brings more waits with them.
 const WAITING: usize = 64;
-/// How often, and how many times, the log is loaded anew while the store is away.
-const RELOAD_EVERY: Duration = Duration::from_secs(2);
-const RELOADS: u32 = 60;
 
 /// Appends to one own log. Cheap to clone.
 #[derive(Clone)]
@@ -215,6 +211,11 @@ impl Task {
             }
             draft = match self.commit(draft).await {
                 Ok(next) => next,
+                Err(AppendError::Store(_)) => match self.find_store().await {
+                    Ok(Some(draft)) => draft,
+                    Ok(None) => return,
+                    Err(why) => return self.refuse_all(&why).await,
+                },
                 Err(why) => return self.refuse_all(&why).await,
             };
         }
@@ -306,12 +307,13 @@ impl Task {
 
     /// Nothing of a draft may stand where it was judged: if the log still ends there, that is the answer.
     async fn confirm(&mut self, draft: Draft) -> Result<Draft, AppendError> {
-        self.reload().await?;
-        if self.tip.size() == draft.base_size() {
+        let reloaded = self.reload().await;
+        if reloaded.is_ok() && self.tip.size() == draft.base_size() {
             draft.answer_rejected();
-            return Ok(self.draft());
+        } else {
+            self.put_back(draft.into_jobs());
         }
-        Ok(self.judge_again(draft.into_jobs()))
+        reloaded.map(|()| self.draft())
     }
 
     /// After a commit that was none: answers those that can't go in, and drafts the others anew on what stands there now.
@@ -325,37 +327,41 @@ impl Task {
                 Vec::new()
             }
         };
+        self.put_back(jobs.into_iter().chain(next.into_jobs()).collect());
         self.reload().await?;
-        Ok(self.judge_again(jobs.into_iter().chain(next.into_jobs()).collect()))
+        Ok(self.draft())
     }
 
     /// Jobs go on in their order, before those that wait.
-    fn judge_again(&mut self, jobs: Vec<Job>) -> Draft {
+    fn put_back(&mut self, jobs: Vec<Job>) {
         for job in jobs.into_iter().rev() {
             self.late.push_front(job);
         }
-        self.draft()
     }
 
-    /// Loads the log, and again while the store is away: nothing is lost by that, and many wait.
-    async fn load_patiently(&self) -> Result<Tip, AppendError> {
-        let mut tries = 0;
-        loop {
-            match load(&self.db, &self.origin).await {
-                Err(AppendError::Store(error)) if tries < RELOADS => {
-                    tracing::warn!(origin = %self.origin, %error, "the store is away; the appender waits for it");
-                    tries += 1;
-                    tokio::time::sleep(RELOAD_EVERY).await;
+    /// The store is away: each caller hears so, and with each the log is looked for again, however long that takes. None
+    /// when the appender is to end meanwhile.
+    async fn find_store(&mut self) -> Result<Option<Draft>, AppendError> {
+        while let Some(job) = self.next_job(true).await {
+            match self.reload().await {
+                Ok(()) => {
+                    self.put_back(vec![job]);
+                    return Ok(Some(self.draft()));
                 }
-                loaded => return loaded,
+                Err(AppendError::Store(error)) => job.answer(Err(error.into())),
+                Err(why) => {
+                    job.answer(Err(why.clone()));
+                    return Err(why);
+                }
             }
         }
+        Ok(None)
     }
 
     /// Reads the log again. One that shows less than this process has seen, or another root, has lost history: nothing
     /// may be appended to it.
     async fn reload(&mut self) -> Result<(), AppendError> {
-        let tip = self.load_patiently().await?;
+        let tip = load(&self.db, &self.origin).await?;
         if !memory::goes_on(&self.db, tip.row(), self.tip.size(), &self.tip.root()).await? {
             return Err(AppendError::Stopped(format!(
                 "the store, with {} entries of {}, does not go on from the {} that were committed: it has lost history",

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use kaopu::log::appender::Submission;
+use kaopu::log::appender::{AppendError, Submission};
 use kaopu::store::Db;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
@@ -22,6 +22,9 @@ const CUT_DURING: u8 = 2;
 /// The server answers, and the answer is lost.
 const CUT_AFTER: u8 = 3;
 
+/// No line stands, and none can be made.
+const DOWN: u8 = 4;
+
 /// Stands between a store and its server.
 struct Line {
     folder: tempfile::TempDir,
@@ -36,6 +39,9 @@ impl Line {
         let (server, next) = (socket(server), next_commit.clone());
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
+                if next.load(Ordering::Relaxed) == DOWN {
+                    continue;
+                }
                 let server = UnixStream::connect(&server).await.unwrap();
                 tokio::spawn(carry(client, server, next.clone()));
             }
@@ -55,6 +61,9 @@ async fn carry(mut client: UnixStream, mut server: UnixStream, next_commit: Arc<
         tokio::select! {
             read = client.read(&mut up) => {
                 let Ok(count @ 1..) = read else { return };
+                if next_commit.load(Ordering::Relaxed) == DOWN {
+                    return;
+                }
                 let commits = up[..count].windows(7).any(|bytes| bytes == b"COMMIT\0");
                 let cut = if commits { next_commit.swap(PASS, Ordering::Relaxed) } else { PASS };
                 if cut == CUT_BEFORE || server.write_all(&up[..count]).await.is_err() {
@@ -97,5 +106,18 @@ async fn a_commit_without_an_answer_happened_once_or_is_tried_again() {
         size += 20;
     }
     assert_eq!(db.log(&own.origin).await.unwrap().unwrap().size, size);
+
+    // while the database is away everybody hears so; once it is back the appender goes on by itself
+    line.next_commit.store(DOWN, Ordering::Relaxed);
+    for _ in 0..3 {
+        let away = appender.append(one(&own, size)).await;
+        assert!(matches!(away, Err(AppendError::Store(_))), "{away:?}");
+    }
+    line.next_commit.store(PASS, Ordering::Relaxed);
+    assert_eq!(appender.append(one(&own, size)).await.unwrap().first, size);
     whole::check(&db).await;
+}
+
+fn one(own: &OwnLog, number: u64) -> Submission {
+    Submission { statements: vec![own.penalty(number, u128::from(number), None)], uploads: Vec::new() }
 }
