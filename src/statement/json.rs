@@ -7,6 +7,7 @@ use std::cell::Cell;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer as _, MapAccess, SeqAccess, Visitor};
+use serde_json::map::Entry;
 use serde_json::{Map, Number, Value};
 
 /// The largest integer that every JSON library keeps exactly: 2^53 − 1 (RFC 7493, section 2.2).
@@ -14,6 +15,9 @@ pub const MAX_INTEGER: i64 = (1 << 53) - 1;
 
 /// How deep objects and arrays may be nested, the outermost object counted.
 pub const MAX_DEPTH: usize = 16;
+
+/// Room for the members of an object before it grows: most payloads and bodies fit.
+const MEMBERS: usize = 16;
 
 /// Why a text is not JSON as statements have it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -187,14 +191,16 @@ impl<'de> Visitor<'de> for Strict<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
         let inside = Strict { depth: self.take(deeper(self.depth))?, ..self };
-        let mut map = Map::new();
+        let mut map = Map::with_capacity(MEMBERS);
         while let Some(name) = members.next_key::<String>()? {
             self.take(check_text(&name))?;
             let value = members.next_value_seed(inside)?;
-            if map.contains_key(&name) {
-                return self.take(Err(NotIJson::DuplicateMember(name)));
+            match map.entry(name) {
+                Entry::Vacant(place) => _ = place.insert(value),
+                Entry::Occupied(first) => {
+                    return self.take(Err(NotIJson::DuplicateMember(first.key().clone())));
+                }
             }
-            map.insert(name, value);
         }
         Ok(Value::Object(map))
     }
