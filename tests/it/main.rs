@@ -21,6 +21,7 @@ mod killed_import;
 mod killed_puller;
 mod liar;
 mod line;
+mod log_vectors;
 mod lost_answer;
 mod lying_peer;
 mod mutual_tls;
