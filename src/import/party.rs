@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::person::{masked, one_way, reads_like_a_person};
+use super::person::{Id, masked, one_way, reads_like_a_person};
 use super::{Cell, SourceRow, mend, veil};
 use crate::record::identifier::{UNKNOWN, resident_id_checks};
 use crate::statement::kind::{Form, Layout, Member, SubjectMembers};
@@ -13,8 +13,8 @@ const DIGITS_OF_A_NUMBER: usize = 6;
 
 /// The identity number of a row.
 pub enum Number {
-    /// As its own column has it.
-    Given(String),
+    /// As its own column has it, and its type where that came.
+    Given(String, Option<String>),
     /// In a column that no layout takes: it is judged by nobody, so it tells only that the row is about a person.
     Hinted,
 }
@@ -22,15 +22,16 @@ pub enum Number {
 impl Number {
     /// The number that a row bears, before the members that are only uploaded are taken from its body.
     pub fn of(members: &SubjectMembers, body: &Map<String, Value>, hints: &[usize], row: &SourceRow) -> Option<Self> {
-        let own = members.person_id.as_ref().and_then(|id| body.get(id)).and_then(Value::as_str);
-        own.map(|number| Self::Given(number.to_owned()))
+        let said = |name: &Option<String>| name.as_ref().and_then(|name| body.get(name)).and_then(Value::as_str);
+        let (own, its_type) = (said(&members.person_id), said(&members.person_id_type));
+        own.map(|number| Self::Given(number.to_owned(), its_type.map(str::to_owned)))
             .or_else(|| hints.iter().filter_map(|column| row.cells.get(*column)).find_map(hinted))
     }
 
     /// What a person is known again by.
-    pub fn known_by(&self) -> Option<&str> {
+    pub fn known_by(&self) -> Option<Id<'_>> {
         match self {
-            Self::Given(number) => Some(number),
+            Self::Given(number, of) => Some(Id { of: of.as_deref(), number }),
             Self::Hinted => None,
         }
     }
@@ -42,7 +43,7 @@ fn hinted(cell: &Cell) -> Option<Number> {
         return None;
     }
     let is_sound = matches!(cell, Cell::Text(_)) && resident_id_checks(&text) == Some(true);
-    Some(if is_sound { Number::Given(text) } else { Number::Hinted })
+    Some(if is_sound { Number::Given(text, None) } else { Number::Hinted })
 }
 
 /// Whether a row is about a natural person: it says so; or it cannot, because its layout has no column for that, and it
@@ -104,7 +105,8 @@ pub fn hide(
     for member in &members.person_without {
         body.shift_remove(member);
     }
-    let number = number.and_then(Number::known_by).filter(|number| number.len() >= DIGITS_OF_A_NUMBER);
+    let number =
+        number.and_then(Number::known_by).map(|id| id.number).filter(|number| number.len() >= DIGITS_OF_A_NUMBER);
     for (member, value) in body.iter_mut() {
         let Some(text) = value.as_str().filter(|_| is_text(kind, member)) else { continue };
         let mut hidden = number.map_or_else(|| text.to_owned(), |number| veil::over(text, number, 0));

@@ -9,6 +9,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rand::CryptoRng;
 use zeroize::Zeroizing;
 
+use super::mend::narrow;
+use crate::record::identifier::resident_id_checks;
 use crate::statement::{Digest, Subject};
 
 /// Family names of two characters, the more frequent ones.
@@ -27,6 +29,25 @@ pub struct PersonKey {
     version: u32,
     key: hmac::Key,
     secret: Zeroizing<[u8; 32]>,
+}
+
+/// An identity number and its type.
+#[derive(Clone, Copy, Debug)]
+pub struct Id<'a> {
+    /// 证件类型, where it came.
+    pub of: Option<&'a str>,
+    /// 证件号码.
+    pub number: &'a str,
+}
+
+impl Id<'_> {
+    /// The type as far as it tells numbers apart: a resident id says itself what it is.
+    fn in_use(&self) -> String {
+        match self.of.map(narrow) {
+            Some(of) if resident_id_checks(self.number) != Some(true) && !of.ends_with("身份证") => of + "\0",
+            _ => String::new(),
+        }
+    }
 }
 
 /// The text is no person key as [`PersonKey::to_text`] writes it.
@@ -57,18 +78,18 @@ impl PersonKey {
     }
 
     /// The subject of a row about a natural person, by the identity number where it came (in its mended form).
-    pub fn subject(&self, name: &str, number: Option<&str>) -> Subject {
+    pub fn subject(&self, name: &str, id: Option<Id<'_>>) -> Subject {
         let name = one_way(name);
         let mut context = hmac::Context::with_key(&self.key);
-        match number {
-            Some(number) => {
-                context.update(b"number\0");
-                context.update(number.as_bytes());
-            }
-            None => {
-                context.update(b"name\0");
-                context.update(name.as_bytes());
-            }
+        let mut add = |parts: [&str; 3]| parts.iter().for_each(|part| context.update(part.as_bytes()));
+        match id {
+            // many have the same
+            Some(id) if id.number.contains(['*', '＊']) => add(["masked\0", id.number, "\0"]),
+            Some(id) => add(["number\0", &id.in_use(), id.number]),
+            None => add(["name\0", "", ""]),
+        }
+        if id.is_none_or(|id| id.number.contains(['*', '＊'])) {
+            add([&name, "", ""]);
         }
         let mut hash = [0; 32];
         hash.copy_from_slice(context.sign().as_ref());
@@ -122,16 +143,31 @@ mod tests {
 
     use super::*;
 
+    fn id(number: &str) -> Id<'_> {
+        Id { of: None, number }
+    }
+
+    #[test]
+    fn persons_are_one_only_where_a_whole_number_of_the_same_type_says_so() {
+        let key = PersonKey::generate(&mut StdRng::seed_from_u64(1));
+        let of = |name: &str, of: Option<&str>, number: &str| key.subject(name, Some(Id { of, number })).key();
+        let (resident, masked) = ("11010519491231002X", "110105********002X");
+        assert_eq!(of("示例某", None, resident), of("示例者", Some("居民身份证"), resident));
+        assert_ne!(of("示例某", None, masked), of("示例者", None, masked));
+        assert_ne!(of("示例某", Some("护照"), "12345678"), of("示例某", Some("军官证"), "12345678"));
+        assert_eq!(of("示例某", Some("护照"), "12345678"), of("示例某", Some(" 护照 "), "12345678"));
+    }
+
     #[test]
     fn a_person_is_known_again_by_number_and_never_named() {
         let key = PersonKey::generate(&mut StdRng::seed_from_u64(1));
-        let subject = key.subject("示例某", Some("11010519491231002X"));
-        assert_eq!(subject, key.subject("示例某", Some("11010519491231002X")));
+        let subject = key.subject("示例某", Some(id("11010519491231002X")));
+        assert_eq!(subject, key.subject("示例某", Some(id("11010519491231002X"))));
         assert_ne!(subject.key(), key.subject("示例某", None).key());
         assert_ne!(key.subject("示例某", None).key(), key.subject("示例人", None).key());
         assert_eq!(subject.name(), "示**");
         let other = PersonKey::generate(&mut StdRng::seed_from_u64(2));
-        assert_ne!(subject.key(), other.subject("示例某", Some("11010519491231002X")).key());
+        assert_ne!(subject.key(), other.subject("示例某", Some(id("11010519491231002X"))).key());
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub(super) fn names(kind: &Kind) -> Result<(), String> {
     let conditions = kind.members.iter().flat_map(|m| &m.rules.required_if).flat_map(|c| &c.0).map(|(name, _)| name);
     let subject = kind.subject.iter().flat_map(|s| {
         let when = s.person_when.iter().flat_map(|c| &c.0).map(|(name, _)| name);
-        [Some(&s.name), s.uscc.as_ref(), s.registration.as_ref(), s.person_id.as_ref()]
+        [Some(&s.name), s.uscc.as_ref(), s.registration.as_ref(), s.person_id.as_ref(), s.person_id_type.as_ref()]
             .into_iter()
             .flatten()
             .chain(&s.person_without)

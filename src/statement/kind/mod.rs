@@ -98,6 +98,8 @@ pub struct SubjectMembers {
     pub person_when: Option<Condition>,
     /// The member of an upload that holds the person's identity number.
     pub person_id: Option<String>,
+    /// The member of an upload that holds the number's type.
+    pub person_id_type: Option<String>,
     /// Headers of columns that no layout takes, in which an identity number tells that a row is about a natural person.
     pub person_hints: Vec<String>,
     /// Members that a body about a natural person does not have: they would tell who it is.

@@ -78,6 +78,8 @@ struct SubjectKeyword {
     person_when: Option<Map<String, Value>>,
     #[serde(rename = "person-id")]
     person_id: Option<String>,
+    #[serde(rename = "person-id-type")]
+    person_id_type: Option<String>,
     #[serde(rename = "person-hints", default)]
     person_hints: Vec<String>,
     #[serde(rename = "person-without", default)]
@@ -267,6 +269,7 @@ fn subject(keyword: SubjectKeyword) -> Result<SubjectMembers, String> {
         registration: keyword.registration,
         person_when: keyword.person_when.as_ref().map(condition).transpose()?,
         person_id: keyword.person_id,
+        person_id_type: keyword.person_id_type,
         person_hints: keyword.person_hints,
         person_without: keyword.person_without,
     })
