@@ -9,7 +9,7 @@ use super::{Cell, mend};
 use crate::record::amount::NotAnAmount;
 use crate::record::identifier::{NotAUscc, UNKNOWN};
 use crate::record::{Amount, FaultCode, Uscc, date};
-use crate::statement::kind::{Code, Form, Member};
+use crate::statement::kind::{self, Code, Form, Member};
 
 /// The sentence for a code that a spreadsheet took for a number.
 const SPOILED: &str = "代码被 Excel 存成了数字，请设为文本后重填";
@@ -62,14 +62,14 @@ pub fn read(member: &Member, layout: &str, cell: &Cell) -> Reading {
         Form::Code(codes) => {
             let code =
                 Form::code_of(codes, &text, layout).or_else(|| Form::code_of(codes, &mend::narrow(&text), layout));
-            code.map_or(Reading::Fault(FaultCode::E103, None), listed)
+            code.map_or_else(|| not_listed(codes, layout), listed)
         }
         Form::Codes(codes) => {
             let found = Form::codes_of(codes, &text, layout);
             let found = found.or_else(|| Form::codes_of(codes, &mend::narrow(&text), layout)).unwrap_or_default();
             match found.iter().find(|code| code.advice.is_some()) {
                 Some(code) => listed(code),
-                None if found.is_empty() => Reading::Fault(FaultCode::E103, None),
+                None if found.is_empty() => not_listed(codes, layout),
                 None => Reading::Value(found.iter().map(|code| Value::from(code.value.as_str())).collect()),
             }
         }
@@ -89,6 +89,10 @@ fn listed(code: &Code) -> Reading {
         Some(advice) => Reading::Fault(FaultCode::E103, Some(advice.clone())),
         None => Reading::Value(code.value.as_str().into()),
     }
+}
+
+fn not_listed(codes: &[Code], layout: &str) -> Reading {
+    Reading::Fault(FaultCode::E103, Some(kind::not_listed(codes, layout)))
 }
 
 fn or_fault(value: Option<Value>, code: FaultCode) -> Reading {

@@ -282,6 +282,14 @@ fn no_resident_id_and_no_persons_name_leaves_in_another_member() {
 }
 
 #[test]
+fn a_code_that_is_not_listed_is_told_what_the_layout_takes() {
+    let row = [("XK_XDR", "示例商贸有限公司"), ("XK_WSH", "1"), ("XK_ZT", "有效")];
+    let judged = judge("licence", &row, &[]);
+    let sentence = &judged.faults.iter().find(|fault| fault.code == "E103").unwrap().message;
+    assert!(sentence.ends_with("可填：0 正常；1 撤销；2 异议；3 其他"), "{sentence}");
+}
+
+#[test]
 fn cells_beyond_the_header_are_a_fault_of_the_row() {
     let kind = KINDS.newest("penalty").unwrap();
     let headers: Vec<String> = UNDER_TEST.iter().map(|(header, _)| (*header).to_owned()).collect();

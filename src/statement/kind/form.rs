@@ -85,6 +85,18 @@ impl Form {
         }
     }
 
+    /// What may stand in a cell of a layout, for the sentence of a fault: a digit that means something else there is given
+    /// with its meaning.
+    pub fn listing(codes: &[Code], layout: &str) -> String {
+        let listed = codes.iter().filter(|code| code.advice.is_none() && !code.has_own(layout));
+        let mut listed: Vec<String> = listed.map(|code| code.value.clone()).collect();
+        let own = codes.iter().filter(|code| code.advice.is_none() && code.has_own(layout));
+        let mut meanings: Vec<String> = own.flat_map(|code| code.meanings(layout)).collect();
+        meanings.sort();
+        listed.append(&mut meanings);
+        listed.join("；")
+    }
+
     /// The code that a wording of a cell means in a layout.
     pub fn code_of<'a>(codes: &'a [Code], wording: &str, layout: &str) -> Option<&'a Code> {
         codes.iter().find(|code| code.is_worded(wording, layout))
@@ -115,9 +127,25 @@ impl Code {
         std::iter::once(self.value.as_str()).chain(self.also.iter().map(String::as_str)).chain(own)
     }
 
+    /// The digits of a layout, each with the word that stands for the same there.
+    fn meanings(&self, layout: &str) -> Vec<String> {
+        let own = self.in_layout.iter().filter(|(name, own)| name == layout && !own.is_empty()).map(|(_, own)| own);
+        let (digits, words): (Vec<&String>, Vec<&String>) =
+            own.partition(|own| own.bytes().all(|b| b.is_ascii_digit()));
+        if digits.len() == words.len() {
+            return digits.iter().zip(words).map(|(digit, word)| format!("{digit} {word}")).collect();
+        }
+        digits.into_iter().chain(words).cloned().collect()
+    }
+
+    /// Whether a layout means something else by the digit that is the value.
+    fn has_own(&self, layout: &str) -> bool {
+        self.in_layout.iter().any(|(name, _)| name == layout) && self.value.bytes().all(|b| b.is_ascii_digit())
+    }
+
     /// A layout that gives wordings of its own for a value means those, not the value itself (`1` may mean something else).
     fn is_worded(&self, wording: &str, layout: &str) -> bool {
-        if self.in_layout.iter().any(|(name, _)| name == layout) && self.value.bytes().all(|b| b.is_ascii_digit()) {
+        if self.has_own(layout) {
             return self.in_layout.iter().any(|(name, own)| name == layout && own == wording);
         }
         self.wordings(layout).any(|own| own == wording)

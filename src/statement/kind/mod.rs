@@ -17,7 +17,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use form::{Code, Form};
-pub use rules::{Condition, Rules};
+pub use rules::{Condition, Rules, not_listed};
 
 use super::{Audience, Typ};
 

@@ -3,7 +3,7 @@
 use jiff::civil::Date;
 use serde_json::{Map, Value};
 
-use super::{Form, Kind, Layout, Member};
+use super::{Code, Form, Kind, Layout, Member};
 use crate::record::identifier::UNKNOWN;
 use crate::record::{Amount, Fault, FaultCode, date};
 
@@ -207,10 +207,7 @@ impl Member {
                 format!("数字过长：整数最多{}位，小数最多{fraction}位", digits.saturating_sub(*fraction))
             }
             (FaultCode::E102, _, Some(most)) => format!("内容超出规定长度，最多{most}个字符，请缩短"),
-            (FaultCode::E103, Form::Code(codes) | Form::Codes(codes), _) => {
-                let values = codes.iter().filter(|code| code.advice.is_none()).map(|code| code.value.as_str());
-                format!("取值不在代码表内，可填：{}", values.collect::<Vec<_>>().join("；"))
-            }
+            (FaultCode::E103, Form::Code(codes) | Form::Codes(codes), _) => not_listed(codes, ""),
             (FaultCode::E103, Form::Boolean, _) => "应填“是”或“否”".to_owned(),
             (FaultCode::E103, _, _) => "内容不符合该栏的填写要求，请核对".to_owned(),
             (FaultCode::E105, _, _) => "日期不得晚于今天，请核对".to_owned(),
@@ -245,4 +242,9 @@ impl Rules {
         let Some(from) = &self.warn_from else { return false };
         value.as_str().and_then(|text| Amount::parse(text, 36, 12).ok()).is_some_and(|amount| amount >= *from)
     }
+}
+
+/// The sentence of E103 for a code list, as a layout words it.
+pub fn not_listed(codes: &[Code], layout: &str) -> String {
+    format!("取值不在代码表内，可填：{}", Form::listing(codes, layout))
 }
