@@ -146,7 +146,9 @@ async fn read_through(file: &Path, kind: &Arc<Kind>) -> Result<Result<Sheet, Not
 /// The secret under which natural persons are known. A new one would know nobody again, so none is made here.
 fn person_key(keys: &Path) -> Result<PersonKey> {
     let path = keys.join("person.key");
-    let text = read_secret(&path).context("`kaopu init` made it; restore it from the backup of the keys")?;
+    let text = read_secret(&path).context(
+        "`kaopu init` made it; restore it from the backup of the keys (where this node never had one, see docs/OPERATIONS.md, Back up)",
+    )?;
     PersonKey::from_text(&text).with_context(|| format!("{}; restore it from the backup of the keys", path.display()))
 }
 

@@ -7,6 +7,7 @@
 //! | `log-records.pem`, `log-exchange.pem` | checkpoints | Ed25519 |
 //! | `witness.pem` | cosignatures | Ed25519 |
 //! | `seal.pem` | what others encrypt to | P-256 |
+//! | `person.key` | natural persons are known under it | HMAC-SHA-256 |
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -174,7 +175,9 @@ pub fn write_secret(path: &Path, text: &[u8]) -> Result<(), KeyFileError> {
     let write = || {
         let mut file = create_private(path)?;
         file.write_all(text)?;
-        file.sync_all()
+        file.sync_all()?;
+        // a file is only there after a crash if its folder says so
+        path.parent().filter(|folder| *folder != Path::new("")).map_or(Ok(()), |folder| File::open(folder)?.sync_all())
     };
     write().map_err(|error| KeyFileError::File { path: path.to_owned(), error })
 }

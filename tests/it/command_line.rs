@@ -34,6 +34,7 @@ fn init_makes_a_whole_node_and_never_another_over_it() {
         "keys/log-exchange.pem",
         "keys/witness.pem",
         "keys/seal.pem",
+        "keys/person.key",
     ] {
         let mode = node.dir.join(secret).metadata().unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{secret}");
@@ -53,6 +54,21 @@ fn init_makes_a_whole_node_and_never_another_over_it() {
         let key = log["verifier_keys"][0].as_str().unwrap();
         assert!(key.starts_with(&format!("{}+", log["origin"].as_str().unwrap())), "{key}");
     }
+}
+
+#[test]
+fn an_import_never_makes_the_secret_under_which_persons_are_known() {
+    let federation = Federation::of_strangers(&["340500"]);
+    let node = &federation.nodes[0];
+    let (file, key) = (federation.folder.path().join("a.csv"), node.dir.join("keys/person.key"));
+    std::fs::write(&file, "XK_XDR,XK_WSH\n示例商贸有限公司,1\n").unwrap();
+    let import = ["import", file.to_str().unwrap(), "--kind", "licence", "--dry-run"];
+    node.done(&import);
+    std::fs::remove_file(&key).unwrap();
+    let output = node.run(&import);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(&output).contains("restore it from the backup of the keys"), "{}", said(&output));
+    assert!(!key.exists());
 }
 
 #[test]
