@@ -47,7 +47,8 @@ pub struct Import {
 impl Import {
     /// Imports one file after the other.
     pub async fn run(self, shared: &Shared) -> Result<ExitCode> {
-        match self.receipt.as_deref().map(Target::of).transpose() {
+        let source = self.files.first().map(PathBuf::as_path);
+        match self.receipt.as_deref().map(|path| Target::of(path, source)).transpose() {
             Ok(Some(_)) if self.files.len() > 1 => {
                 Ok(wrong_usage("--receipt takes the receipt of one file: import the files one by one"))
             }

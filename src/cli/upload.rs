@@ -68,8 +68,9 @@ async fn show(
 ) -> Result<()> {
     let (receipt, faults) = (Receipt::from(upload), Faults::Stored(db, upload.id));
     if let Some(path) = target {
+        let target = Target::of(&path, file.as_deref())?;
         let sheet = file.map(|file| original(config, upload, &file)).transpose()?.map(Arc::new);
-        Target::of(&path)?.write(&receipt, &faults, sheet.as_ref()).await?;
+        target.write(&receipt, &faults, sheet.as_ref()).await?;
     }
     if shared.json {
         print_line(receipts::json(&receipt, &faults).await?.trim_end());

@@ -1,7 +1,11 @@
 //! Where receipts go: the terminal, a JSON file, a CSV of the refused rows.
+//!
+//! A file is written beside its place and then moved there: what stood there stays until the receipt is whole.
 
-use std::fs::File;
-use std::io::{BufWriter, Write as _};
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::BufWriter;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -35,8 +39,11 @@ pub enum Target {
 }
 
 impl Target {
-    /// By the file's ending.
-    pub fn of(path: &Path) -> Result<Self> {
+    /// By the file's ending. The file that came is never written over.
+    pub fn of(path: &Path, source: Option<&Path>) -> Result<Self> {
+        if source.is_some_and(|source| is_same_file(path, source)) {
+            bail!("--receipt {}: that is the file to be read; name another", path.display());
+        }
         match path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase).as_deref() {
             Some("json") => Ok(Self::Json(path.to_owned())),
             Some("csv") => Ok(Self::Csv(path.to_owned())),
@@ -49,29 +56,45 @@ impl Target {
     /// Writes a receipt. The refused rows are copied from the sheet that came.
     pub async fn write(&self, receipt: &Receipt, faults: &Faults, sheet: Option<&Arc<Sheet>>) -> Result<()> {
         let (Self::Json(path) | Self::Csv(path)) = self;
-        let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
-        let mut out = BufWriter::new(file);
-        let (receipt, faults) = (receipt.clone(), faults.each());
-        match (self, sheet) {
-            (Self::Json(_), _) => {
-                tokio::task::spawn_blocking(move || -> Result<()> {
-                    receipt.json::<anyhow::Error>(faults, &mut out)?;
-                    Ok(out.flush()?)
-                })
-                .await?
-            }
-            (Self::Csv(_), Some(sheet)) => {
-                let sheet = Arc::clone(sheet);
-                tokio::task::spawn_blocking(move || -> Result<()> {
-                    refused_rows::<anyhow::Error>(&sheet, faults, &mut out)?;
-                    Ok(out.flush()?)
-                })
-                .await?
-            }
+        let sheet = match (self, sheet) {
+            (Self::Json(_), _) => None,
+            (Self::Csv(_), Some(sheet)) => Some(Arc::clone(sheet)),
             (Self::Csv(_), None) => bail!("the refused rows are copied from the file that came: name it with --file"),
-        }
-        .with_context(|| format!("cannot write {}", path.display()))
+        };
+        let (path, receipt, faults) = (path.clone(), receipt.clone(), faults.each());
+        let cannot = format!("cannot write {}", path.display());
+        tokio::task::spawn_blocking(move || {
+            write_beside(&path, |out| match &sheet {
+                None => receipt.json::<anyhow::Error>(faults, out),
+                Some(sheet) => refused_rows::<anyhow::Error>(sheet, faults, out),
+            })
+        })
+        .await?
+        .context(cannot)
     }
+}
+
+/// Two names of one file, by links of either sort too.
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    let identity = |path| fs::metadata(path).map(|m| (m.dev(), m.ino())).ok();
+    identity(one).is_some_and(|id| identity(other) == Some(id))
+}
+
+/// Writes a file whole, or leaves what stood in its place.
+fn write_beside(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> Result<()>) -> Result<()> {
+    let mut beside = OsString::from(path);
+    beside.push(format!(".{}.part", std::process::id()));
+    let written = (|| {
+        let mut out = BufWriter::new(File::create_new(&beside)?);
+        write(&mut out)?;
+        out.into_inner()?.sync_all()?;
+        Ok(fs::rename(&beside, path)?)
+    })();
+    if written.is_err() {
+        // what went wrong says more than that this went wrong as well
+        let _ = fs::remove_file(&beside);
+    }
+    written
 }
 
 impl Faults {
@@ -128,4 +151,39 @@ pub async fn table(receipt: &Receipt, faults: &Faults) -> Result<String> {
         Ok(String::from_utf8(out)?)
     })
     .await?
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn a_receipt_never_takes_the_place_of_the_file_that_came() {
+        let folder = tempfile::tempdir().unwrap();
+        let (came, link) = (folder.path().join("a.csv"), folder.path().join("b.csv"));
+        fs::write(&came, "示例").unwrap();
+        std::os::unix::fs::symlink(&came, &link).unwrap();
+        assert!(Target::of(&came, Some(&came)).is_err());
+        assert!(Target::of(&link, Some(&came)).is_err());
+        assert!(Target::of(&folder.path().join("c.csv"), Some(&came)).is_ok());
+        assert_eq!(fs::read_to_string(&came).unwrap(), "示例");
+    }
+
+    #[test]
+    fn what_stood_there_stays_until_the_receipt_is_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.json");
+        fs::write(&path, "earlier").unwrap();
+        let failed = write_beside(&path, |out| {
+            out.write_all(b"half")?;
+            bail!("示例")
+        });
+        assert!(failed.is_err());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "earlier");
+        write_beside(&path, |out| Ok(out.write_all(b"whole")?)).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "whole");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
 }
