@@ -94,14 +94,15 @@ impl Receipt {
 }
 
 /// The refused rows of a sheet as they came, each with its number, codes and sentences: CSV in UTF-8 behind a byte order
-/// mark, without which Excel would not read it as such. The faults come in the order of their rows.
+/// mark, without which Excel would not read it as such. Cells beyond the header stand behind the added ones: a row that is
+/// sent again as it is is refused again. The faults come in the order of their rows.
 pub fn refused_rows<E: From<io::Error> + From<NotAnUpload>>(
     sheet: &Sheet,
     faults: impl IntoIterator<Item = Result<FaultRow, E>>,
     out: &mut impl Write,
 ) -> Result<(), E> {
     out.write_all("\u{feff}".as_bytes())?;
-    let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(out);
+    let mut writer = csv::WriterBuilder::new().flexible(true).terminator(csv::Terminator::CRLF).from_writer(out);
     let kept: Vec<usize> = (0..sheet.columns.headers.len()).filter(|c| !is_added(&sheet.columns.headers[*c])).collect();
     let headers = kept.iter().map(|c| sheet.columns.headers[*c].as_str());
     writer.write_record(headers.chain(ADDED_COLUMNS)).map_err(io_error)?;
@@ -112,7 +113,9 @@ pub fn refused_rows<E: From<io::Error> + From<NotAnUpload>>(
         if row.number == *number {
             let number = number.to_string();
             let cells = kept.iter().map(|c| row.cells.get(*c).map_or("", Cell::text));
-            writer.write_record(cells.chain([number.as_str(), codes, sentences])).map_err(io_error)?;
+            let added = [number.as_str(), codes, sentences];
+            let surplus = row.surplus.iter().map(Cell::text);
+            writer.write_record(cells.chain(added).chain(surplus)).map_err(io_error)?;
             next = next_refused(&mut faults)?;
         }
         Ok::<_, E>(ControlFlow::Continue(()))
@@ -233,6 +236,27 @@ mod tests {
             expected.lines().next(),
             "the columns are not doubled"
         );
+    }
+
+    #[test]
+    fn a_row_with_cells_beyond_the_header_comes_back_with_them() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "企业名称,统一社会信用代码\n示例,一,x\n").unwrap();
+        let kinds = crate::statement::Kinds::builtin().unwrap();
+        let kind = kinds.newest("registration").unwrap();
+        for _ in 0..2 {
+            let sheet = crate::import::open(file.path(), kind).unwrap();
+            let mut out = Vec::new();
+            refused_rows::<Failed>(&sheet, [Ok(fault(1, None, "E102"))], &mut out).unwrap();
+            std::fs::write(file.path(), out).unwrap();
+            let again = crate::import::open(file.path(), kind).unwrap();
+            again
+                .each(|row| {
+                    assert_eq!((row.cells[1].text(), &row.surplus[..]), ("一", &[Cell::from("x")][..]));
+                    Ok::<_, Failed>(ControlFlow::Continue(()))
+                })
+                .unwrap();
+        }
     }
 
     #[test]
