@@ -21,6 +21,9 @@ pub enum Cell {
 }
 
 impl Cell {
+    /// A number of this size has lost digits on its way through a spreadsheet.
+    pub(super) const EXACT: f64 = 1e15;
+
     /// The text, empty for a blank cell.
     pub fn text(&self) -> &str {
         match self {
@@ -44,6 +47,15 @@ impl Cell {
         let text = date_of_serial(serial).map_or_else(|| serial.to_string(), |date| date.to_string());
         Self::Number { text, serial: Some(serial) }
     }
+}
+
+/// A number as Excel writes it where it has not room for all digits, `9.13E+17`: fifteen digits count.
+pub(super) fn scientific(value: f64) -> String {
+    let text = format!("{value:.14E}");
+    let Some((mantissa, exponent)) = text.split_once('E') else { return text };
+    let mantissa = mantissa.trim_end_matches('0').trim_end_matches('.');
+    let sign = if exponent.starts_with('-') { "" } else { "+" };
+    format!("{mantissa}E{sign}{exponent}")
 }
 
 impl From<&str> for Cell {
@@ -88,6 +100,15 @@ mod tests {
             (f64::NAN, None),
         ] {
             assert_eq!(date_of_serial(serial), expected, "{serial}");
+        }
+    }
+
+    #[test]
+    fn a_number_is_written_as_excel_does() {
+        for (value, expected) in
+            [(913101071323334300.0, "9.13101071323334E+17"), (9e17, "9E+17"), (-1.5e-7, "-1.5E-7"), (f64::NAN, "NaN")]
+        {
+            assert_eq!(scientific(value), expected);
         }
     }
 

@@ -13,8 +13,6 @@ use crate::statement::kind::{self, Code, Form, Member};
 
 /// The sentence for a code that a spreadsheet took for a number.
 const SPOILED: &str = "代码被 Excel 存成了数字，请设为文本后重填";
-/// A number of this size has lost digits on its way through a spreadsheet: no text is made of it.
-const EXACT: f64 = 1e15;
 
 /// What a cell says.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,7 +32,9 @@ pub fn read(member: &Member, layout: &str, cell: &Cell) -> Reading {
         Cell::Number { serial, .. } => (true, *serial),
         _ => (false, None),
     };
-    let lost_digits = serial.is_some_and(|number| number.abs() >= EXACT);
+    // no text is made of a number that has lost digits, nor of one that was written so by a spreadsheet
+    let lost_digits = serial.is_some_and(|number| number.abs() >= Cell::EXACT)
+        || (text.len() < 64 && mend::is_spoiled_by_excel(&mend::narrow(&text)));
     let spoiled = || Reading::Fault(FaultCode::E201, Some(SPOILED.to_owned()));
     match &member.form {
         Form::Text | Form::Digest | Form::DocumentNumber if lost_digits => spoiled(),
@@ -43,11 +43,7 @@ pub fn read(member: &Member, layout: &str, cell: &Cell) -> Reading {
         Form::Date => or_fault(day(&text, serial).map(|day| day.to_string().into()), FaultCode::E104),
         Form::Decimal { digits, fraction } => amount(&mend::narrow(&significant(text, serial)), *digits, *fraction),
         Form::Integer => integer(&mend::narrow(&text)),
-        Form::Uscc | Form::Registration | Form::PersonId | Form::Identifier
-            if is_number || mend::is_spoiled_by_excel(&mend::narrow(&text)) =>
-        {
-            spoiled()
-        }
+        Form::Uscc | Form::Registration | Form::PersonId | Form::Identifier if is_number || lost_digits => spoiled(),
         Form::Uscc => uscc(mend::narrow(&text)),
         // only a 统一社会信用代码 has to say that it is unknown
         Form::Registration | Form::PersonId | Form::Identifier => match mend::narrow(&text) {
@@ -100,7 +96,7 @@ fn or_fault(value: Option<Value>, code: FaultCode) -> Reading {
 }
 
 /// A date as departments write it, or the serial number of a spreadsheet's cell.
-fn day(text: &str, serial: Option<f64>) -> Option<Date> {
+pub(super) fn day(text: &str, serial: Option<f64>) -> Option<Date> {
     serial.and_then(date_of_serial).or_else(|| date::parse(&mend::narrow(text)))
 }
 

@@ -2,6 +2,7 @@
 
 use super::receipt::is_added;
 use crate::statement::Kind;
+use crate::statement::kind::Form;
 
 /// The columns of a file, matched to one layout of a kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +13,8 @@ pub struct Columns {
     pub headers: Vec<String>,
     /// For each column the position of its member among the kind's; None for one that the layout does not know.
     pub members: Vec<Option<usize>>,
+    /// For each column whether it holds dates.
+    pub dates: Vec<bool>,
 }
 
 impl Columns {
@@ -24,8 +27,10 @@ impl Columns {
         for layout in 0..kind.layouts.len() {
             let members: Vec<Option<usize>> = plain.iter().map(|header| member_of(kind, layout, header)).collect();
             let known = members.iter().flatten().count();
+            let is_date = |member: &Option<usize>| member.is_some_and(|at| kind.members[at].form == Form::Date);
+            let dates = members.iter().map(is_date).collect();
             if best.as_ref().is_none_or(|(most, _)| known > *most) {
-                best = Some((known, Self { layout, headers: headers.to_vec(), members }));
+                best = Some((known, Self { layout, headers: headers.to_vec(), members, dates }));
             }
         }
         best.filter(|(known, _)| *known >= 2 || (*known == 1 && named == 1)).map(|(_, columns)| columns)

@@ -1,11 +1,14 @@
 //! The receipt (回执): how many rows came and what became of them; for each that was not clean its row, column, code and
 //! a sentence. As a table, as JSON, and as CSV of the refused rows as they came, to be corrected and sent again.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 
 use serde::Serialize;
 
+use super::cell::scientific;
+use super::form::day;
 use super::{Cell, NotAnUpload, Sheet};
 use crate::store::upload::{Counts, FaultRow, UploadRow};
 
@@ -112,16 +115,31 @@ pub fn refused_rows<E: From<io::Error> + From<NotAnUpload>>(
         let Some((number, codes, sentences)) = &next else { return Ok(ControlFlow::Break(())) };
         if row.number == *number {
             let number = number.to_string();
-            let cells = kept.iter().map(|c| row.cells.get(*c).map_or("", Cell::text));
+            let cells = kept
+                .iter()
+                .map(|c| row.cells.get(*c).map_or(Cow::Borrowed(""), |cell| spelled(cell, sheet.columns.dates[*c])));
             let added = [number.as_str(), codes, sentences];
             let surplus = row.surplus.iter().map(Cell::text);
-            writer.write_record(cells.chain(added).chain(surplus)).map_err(io_error)?;
+            let beyond = added.into_iter().chain(surplus).map(Cow::Borrowed);
+            writer.write_record(cells.chain(beyond).map(Cow::into_owned)).map_err(io_error)?;
             next = next_refused(&mut faults)?;
         }
         Ok::<_, E>(ControlFlow::Continue(()))
     })?;
     writer.flush()?;
     Ok(())
+}
+
+/// A cell as CSV can carry it: a number that has lost digits stays recognisable as one, and what a spreadsheet means as a
+/// date is one.
+fn spelled(cell: &Cell, is_date: bool) -> Cow<'_, str> {
+    match cell {
+        Cell::Number { text, serial: Some(number) } if is_date => {
+            day(text, Some(*number)).map_or(Cow::Borrowed(text), |date| Cow::Owned(date.to_string()))
+        }
+        Cell::Number { serial: Some(number), .. } if number.abs() >= Cell::EXACT => Cow::Owned(scientific(*number)),
+        _ => Cow::Borrowed(cell.text()),
+    }
 }
 
 /// Whether a header is one of those that a CSV of refused rows brings back.
@@ -257,6 +275,16 @@ mod tests {
                 })
                 .unwrap();
         }
+    }
+
+    #[test]
+    fn a_spoiled_code_is_as_spoiled_when_it_is_sent_again() {
+        let number = |number: f64| Cell::number(number);
+        assert_eq!(spelled(&number(913101071323334300.0), false), "9.13101071323334E+17");
+        assert_eq!(spelled(&number(45356.0), true), "2024-03-05");
+        assert_eq!(spelled(&number(45356.0), false), "45356");
+        assert_eq!(spelled(&number(20240305.0), true), "2024-03-05");
+        assert_eq!(spelled(&Cell::from("45356"), true), "45356");
     }
 
     #[test]

@@ -144,6 +144,7 @@ fn a_number_cell_in_a_code_column_is_never_turned_back() {
     // any other text column: only where digits were lost
     assert_eq!(value(&judge("penalty", UNDER_TEST, &[("BZ", number(12.0))]), "remark"), json!("12"));
     assert_eq!(codes(&judge("penalty", UNDER_TEST, &[("BZ", number(1e17))])), [("E201", "BZ")]);
+    assert_eq!(codes(&penalty(&[("CF_WSH", "2.02403050001234E+17")])), [("E201", "CF_WSH")]);
 }
 
 #[test]
