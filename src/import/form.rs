@@ -95,9 +95,13 @@ fn or_fault(value: Option<Value>, code: FaultCode) -> Reading {
     value.map_or(Reading::Fault(code, None), Reading::Value)
 }
 
-/// A date as departments write it, or the serial number of a spreadsheet's cell.
+/// The serial numbers that are read as dates: 1949-10-01 to 2099-12-31. 2024 is a year, and no day of 1905.
+const SERIALS: std::ops::RangeInclusive<f64> = 18172.0..=73050.999;
+
+/// A date as departments write it, or the serial number of a spreadsheet's cell that is not formatted as a date.
 pub(super) fn day(text: &str, serial: Option<f64>) -> Option<Date> {
-    serial.and_then(date_of_serial).or_else(|| date::parse(&mend::narrow(text)))
+    let serial = serial.filter(|serial| SERIALS.contains(serial));
+    date::parse(&mend::narrow(text)).or_else(|| serial.and_then(date_of_serial))
 }
 
 /// The fifteen digits of a spreadsheet's number that count: 0.1 + 0.2 is 0.3 there.
@@ -132,5 +136,29 @@ fn uscc(text: String) -> Reading {
     match Uscc::parse(&text) {
         Err(NotAUscc::Form) if text != UNKNOWN => Reading::Fault(FaultCode::E201, None),
         _ => Reading::Value(text.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_a_date_only_where_it_can_be_meant_as_one() {
+        let read = |number: f64| day(&number.to_string(), Some(number)).map(|day| day.to_string());
+        for (number, expected) in [
+            (2024.0, None),
+            (18171.0, None),
+            (18172.0, Some("1949-10-01")),
+            (45356.75, Some("2024-03-05")),
+            (73050.0, Some("2099-12-31")),
+            (73051.0, None),
+            (202_403.0, None),
+            (20_240_305.0, Some("2024-03-05")),
+        ] {
+            assert_eq!(read(number).as_deref(), expected, "{number}");
+        }
+        // a cell that is formatted as a date says which
+        assert_eq!(day("1905-07-16", Some(2024.0)).map(|day| day.to_string()).as_deref(), Some("1905-07-16"));
     }
 }
