@@ -41,6 +41,16 @@ pub enum NotAnUpload {
         /// What stands there instead.
         seen: String,
     },
+    /// Two worksheets could each be the upload.
+    #[error(
+        "two worksheets hold rows: “{first}” and “{second}”; save each as a file of its own（工作表“{first}”与“{second}”都有数据，请分别另存为单独的文件）"
+    )]
+    SeveralSheets {
+        /// The name of the first.
+        first: String,
+        /// The name of the second.
+        second: String,
+    },
     /// The kind has no layouts, so nobody uploads it.
     #[error("{0} is not a kind that comes in files（该类信息不通过文件报送）")]
     NoLayout(String),

@@ -144,22 +144,33 @@ fn format_of(path: &Path) -> Result<Format, NotAnUpload> {
     }
 }
 
-/// The first worksheet that has a header that a layout knows.
+/// The worksheet that has rows below a header that a layout knows: there must be one, and one only, for the rows of
+/// another would be lost.
 fn open_workbook(
     path: &Path,
     kind: &Kind,
     sheets: Vec<String>,
     format: impl Fn(String) -> Format,
 ) -> Result<Sheet, NotAnUpload> {
-    let mut nearest = Vec::new();
-    for sheet in sheets {
-        match open_table(path, kind, &format(sheet))? {
-            Ok(sheet) => return Ok(sheet),
-            Err(seen) if nearest.is_empty() => nearest = seen,
-            Err(_) => {}
+    let (mut nearest, mut is_known) = (Vec::new(), false);
+    let mut found: Option<(String, Sheet)> = None;
+    for name in sheets {
+        match (open_table(path, kind, &format(name.clone())), &found) {
+            (Ok(Ok(_)), Some((first, _))) => {
+                return Err(NotAnUpload::SeveralSheets { first: first.clone(), second: name });
+            }
+            (Ok(Ok(sheet)), None) => found = Some((name, sheet)),
+            (Ok(Err(seen)), _) if nearest.is_empty() => nearest = seen,
+            (Ok(Err(_)), _) => {}
+            (Err(NotAnUpload::Empty), _) => is_known = true,
+            (Err(error), _) => return Err(error),
         }
     }
-    if nearest.is_empty() { Err(NotAnUpload::Empty) } else { Err(headers_unknown(kind, &nearest)) }
+    match found {
+        Some((_, sheet)) => Ok(sheet),
+        None if is_known || nearest.is_empty() => Err(NotAnUpload::Empty),
+        None => Err(headers_unknown(kind, &nearest)),
+    }
 }
 
 /// A table whose header stands in one of its first rows; else the row that comes nearest to one.

@@ -134,6 +134,24 @@ fn what_is_no_upload_gets_one_sentence_in_two_languages() {
     assert!(matches!(open(folder.path(), KINDS.newest("descriptor").unwrap()), Err(NotAnUpload::NoLayout(_))));
 }
 
+#[test]
+fn a_workbook_with_rows_on_two_sheets_is_refused_and_one_with_an_empty_form_is_not() {
+    let workbook = |second_has_rows: bool| {
+        let mut workbook = rust_xlsxwriter::Workbook::new();
+        for (name, has_rows) in [("空表", false), ("一月", true), ("二月", second_has_rows)] {
+            let page = workbook.add_worksheet().set_name(name).unwrap();
+            page.write(0, 0, "企业名称").unwrap().write(0, 1, "统一社会信用代码").unwrap();
+            if has_rows {
+                page.write(1, 0, "示例").unwrap();
+            }
+        }
+        workbook.save_to_buffer().unwrap()
+    };
+    assert_eq!(open_as("registration", &workbook(false)).unwrap().0.rows, 1);
+    let sentence = open_as("registration", &workbook(true)).map(|_| ()).unwrap_err().to_string();
+    assert!(sentence.contains("“一月” and “二月”"), "{sentence}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
     #[test]
