@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::form::{self, Reading};
 use super::party::{self, Number};
 use super::person::PersonKey;
-use super::{Cell, Columns, SourceRow};
+use super::{Cell, Columns, SourceRow, mend};
 use crate::record::FaultCode;
 use crate::statement::kind::{Form, Layout, Member};
 use crate::statement::{Kind, Subject};
@@ -80,7 +80,13 @@ impl<'a> Judge<'a> {
         for (member, columns) in &self.present {
             let column = first_given(columns, row);
             came_from.push((&member.name, column));
-            match form::read(member, &self.layout.name, row.cells.get(column).unwrap_or(&Cell::Blank)) {
+            let reading = self.read(member, column, row);
+            let is_given = |other: &&usize| **other != column && is_given(**other, row);
+            let contradicts = |other: &&usize| self.read(member, **other, row) != reading;
+            if let Some(other) = columns.iter().filter(is_given).find(contradicts) {
+                faults.push(self.contradiction(column, *other));
+            }
+            match reading {
                 Reading::Nothing => {}
                 Reading::Value(value) => {
                     if let Some(value) = party::without_resident_ids(member, value) {
@@ -106,6 +112,25 @@ impl<'a> Judge<'a> {
         }
         let is_good = faults.iter().all(|fault| fault.code.is_warning());
         Judged { good: is_good.then(|| self.good(body, row)), faults: in_order(faults, row.number) }
+    }
+
+    /// What a member's column says in a row.
+    fn read(&self, member: &Member, column: usize, row: &SourceRow) -> Reading {
+        form::read(member, &self.layout.name, row.cells.get(column).unwrap_or(&Cell::Blank))
+    }
+
+    /// Two columns of one member that say different things: which is meant is not for us to choose.
+    fn contradiction(&self, column: usize, other: usize) -> Found {
+        let header = |at: usize| self.headers.get(at).cloned();
+        let named = [column, other].map(|at| header(at).unwrap_or_default());
+        let message = format!(
+            "第 {} 列“{}”与第 {} 列“{}”填写不一致，请只填一列",
+            column + 1,
+            named[0].trim(),
+            other + 1,
+            named[1].trim()
+        );
+        Found { column: Some(other), header: header(other), code: FaultCode::E102, message }
     }
 
     /// A fault at the column that a member's value came from; where the file has none, under the header that is missing.
@@ -158,8 +183,13 @@ impl<'a> Judge<'a> {
 
 /// Of several columns of a member the first in which something stands.
 fn first_given(columns: &[usize], row: &SourceRow) -> usize {
-    let given = columns.iter().find(|column| row.cells.get(**column).is_some_and(|cell| !cell.is_blank()));
+    let given = columns.iter().find(|column| columns.len() == 1 || is_given(**column, row));
     given.or(columns.first()).copied().unwrap_or(0)
+}
+
+/// Whether something stands in a column, and no `--` either.
+fn is_given(column: usize, row: &SourceRow) -> bool {
+    row.cells.get(column).is_some_and(|cell| mend::text(cell.text()).is_some())
 }
 
 /// In the order of the columns, one for each; what has no column of the file last.

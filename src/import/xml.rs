@@ -55,7 +55,13 @@ pub(super) fn rows(
                         allowance.set(MAX_ROW + BUFFER);
                     }
                     3 if row.len() == MAX_COLUMNS => return Err(NotAnUpload::TooManyColumns { line: number }),
-                    3 => row.push((element.local_name().as_ref().to_owned(), Cell::Blank)),
+                    3 => {
+                        let name: String = element.local_name().as_ref().to_owned();
+                        if row.iter().any(|(other, _)| *other == name) {
+                            return Err(damaged(reader.buffer_position(), format!("<{name}> stands twice in a row")));
+                        }
+                        row.push((name, Cell::Blank));
+                    }
                     MAX_DEPTH.. => return Err(damaged(reader.buffer_position(), "nested too deep".into())),
                     _ => {}
                 }
@@ -126,6 +132,15 @@ mod tests {
     }
 
     #[test]
+    fn an_element_that_stands_twice_in_a_row_is_refused() {
+        assert!(read("<d><r><a>1</a></r><r><a>2</a></r></d>").is_ok());
+        for row in ["<a>1</a><a>2</a>", "<a/><b/><x:a xmlns:x='x'/>"] {
+            let refused = read(&format!("<d><r>{row}</r></d>"));
+            assert!(matches!(refused, Err(NotAnUpload::Damaged { .. })), "{row}");
+        }
+    }
+
+    #[test]
     fn children_of_the_root_are_rows() {
         let rows = read(
             "<?xml version='1.0' encoding='GBK'?><!-- 示例 --><d:data xmlns:d='x'>\n<row><CF_WSH>a&lt;b&#x4e2d;</CF_WSH><BZ/></row>\
@@ -157,7 +172,8 @@ mod tests {
     #[test]
     fn a_row_that_never_ends_is_refused() {
         let cell = "y".repeat(1000);
-        let long = format!("<x><r>{}</r></x>", format!("<c>{cell}</c>").repeat(400));
+        let cells: String = (0..400).map(|n| format!("<c{n}>{cell}</c{n}>")).collect();
+        let long = format!("<x><r>{cells}</r></x>");
         assert!(matches!(read(&long), Err(NotAnUpload::RowTooLong { line: 1 })));
         let long = format!("<x><r><c>{}", "y".repeat(4 * MAX_ROW));
         assert!(matches!(read(&long), Err(NotAnUpload::RowTooLong { .. })));

@@ -291,6 +291,20 @@ fn a_code_that_is_not_listed_is_told_what_the_layout_takes() {
 }
 
 #[test]
+fn two_columns_of_a_member_say_the_same_or_the_row_is_sent_back() {
+    let twice = |first: &str, second: &str| {
+        let mut row = UNDER_TEST.to_vec();
+        row.retain(|(header, _)| *header != "CF_JDRQ");
+        row.extend([("CF_JDRQ", first), ("*CF_JDRQ", second)]);
+        judge("penalty", &row, &[])
+    };
+    for (first, second) in [("--", "2024-03-05"), ("2024-03-05", "无"), ("2024/3/5", "20240305")] {
+        assert_eq!(value(&twice(first, second), "decided"), json!("2024-03-05"), "{first} {second}");
+    }
+    assert_eq!(codes(&twice("2024-03-05", "2024-03-06")), [("E102", "*CF_JDRQ")]);
+}
+
+#[test]
 fn cells_beyond_the_header_are_a_fault_of_the_row() {
     let kind = KINDS.newest("penalty").unwrap();
     let headers: Vec<String> = UNDER_TEST.iter().map(|(header, _)| (*header).to_owned()).collect();
