@@ -42,6 +42,14 @@ impl Cell {
         Self::Number { text: value.to_string(), serial: Some(value) }
     }
 
+    /// A number of JSON. One of more digits than a machine's number carries is written so that nobody takes it for exact.
+    pub(super) fn of_json(value: f64) -> Self {
+        let text = value.to_string();
+        let digits = text.bytes().filter(u8::is_ascii_digit).skip_while(|digit| *digit == b'0').count();
+        let text = if digits > 15 { scientific(value) } else { text };
+        Self::Number { text, serial: None }
+    }
+
     /// A number formatted as a date.
     pub(super) fn dated(serial: f64) -> Self {
         let text = date_of_serial(serial).map_or_else(|| serial.to_string(), |date| date.to_string());

@@ -28,6 +28,9 @@ pub enum Reading {
 /// Reads a cell of a member's column in a layout.
 pub fn read(member: &Member, layout: &str, cell: &Cell) -> Reading {
     let Some(text) = mend::text(cell.text()) else { return blank(member, layout) };
+    if mend::is_failed_formula(&text) {
+        return Reading::Fault(FaultCode::E103, Some(format!("公式出错（{text}），请填入数值或文字")));
+    }
     let (is_number, serial) = match cell {
         Cell::Number { serial, .. } => (true, *serial),
         _ => (false, None),

@@ -97,7 +97,7 @@ impl<'de> Deserialize<'de> for Value {
                 Ok(Value(Cell::Number { text: number.to_string(), serial: None }))
             }
             fn visit_f64<E: Error>(self, number: f64) -> Result<Value, E> {
-                Ok(Value(Cell::Number { text: number.to_string(), serial: None }))
+                Ok(Value(Cell::of_json(number)))
             }
             fn visit_bool<E: Error>(self, truth: bool) -> Result<Value, E> {
                 Ok(Value(Cell::Text(truth.to_string())))
@@ -135,6 +135,19 @@ mod tests {
         assert_eq!(rows[0][1], ("CF_NR_FK".into(), Cell::Number { text: "1.5".into(), serial: None }));
         assert_eq!(rows[0][2], ("BZ".into(), Cell::Blank));
         assert!(rows[1].is_empty());
+    }
+
+    #[test]
+    fn a_number_that_lost_digits_does_not_look_exact() {
+        for (came, text) in [
+            ("913101071323334317", "913101071323334317"),
+            ("91310107132333431700", "9.13101071323334E+19"),
+            ("123456789012.123456", "1.23456789012123E+11"),
+            ("12345678901.1234", "12345678901.1234"),
+            ("0.000001", "0.000001"),
+        ] {
+            assert_eq!(read(&format!("{{\"a\": {came}}}")).unwrap()[0][0].1.text(), text);
+        }
     }
 
     #[test]

@@ -71,6 +71,14 @@ pub fn is_spoiled_by_excel(narrow: &str) -> bool {
     digits(whole) && digits(fraction) && digits(exponent)
 }
 
+/// Whether this is what a spreadsheet shows where a formula failed.
+pub fn is_failed_formula(text: &str) -> bool {
+    matches!(
+        text,
+        "#REF!" | "#N/A" | "#VALUE!" | "#DIV/0!" | "#NAME?" | "#NUM!" | "#NULL!" | "#DATA!" | "#GETTING_DATA"
+    )
+}
+
 /// White space, and the marks of no width that come along with copied text.
 fn is_space(c: char) -> bool {
     c.is_whitespace() || matches!(c, '\u{FEFF}' | '\u{200B}'..='\u{200D}' | '\u{2060}')

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use super::decode::{self, Encoding};
-use super::{Cell, Columns, HEADER_ROWS, MAX_COLUMNS, NotAnUpload, csv, jsonl, xls, xlsx, xml};
+use super::{Cell, Columns, HEADER_ROWS, MAX_COLUMNS, NotAnUpload, csv, jsonl, mend, xls, xlsx, xml};
 use crate::statement::{Digest, Kind};
 
 /// A file that was read through once and is an upload of a kind.
@@ -102,7 +102,7 @@ impl Sheet {
                         cells[at] = cell;
                     }
                 }
-                if is_data(&cells) { call(cells) } else { Ok(ControlFlow::Continue(())) }
+                if cells.iter().any(says_something) { call(cells) } else { Ok(ControlFlow::Continue(())) }
             }),
             format => {
                 let mut above = self.above;
@@ -207,7 +207,7 @@ fn open_table(path: &Path, kind: &Kind, format: &Format) -> Result<Result<Sheet,
 fn open_named(path: &Path, kind: &Kind, format: &Format) -> Result<Sheet, NotAnUpload> {
     let (mut headers, mut rows) = (Vec::<String>::new(), 0);
     each_named(path, format, &mut |members| {
-        rows += u64::from(members.iter().any(|(_, cell)| !cell.is_blank()));
+        rows += u64::from(members.iter().any(|(_, cell)| says_something(cell)));
         for (name, _) in members {
             if !headers.contains(&name) {
                 headers.push(name);
@@ -255,9 +255,14 @@ fn each_named(
     }
 }
 
-/// Not blank, and no explanation of the form.
+/// Not blank, and no formula that failed: a form's formulas fail in each row that nobody filled in.
+fn says_something(cell: &Cell) -> bool {
+    !cell.is_blank() && !mend::is_failed_formula(cell.text())
+}
+
+/// Something is said, and it is no explanation of the form.
 fn is_data(cells: &[Cell]) -> bool {
-    cells.iter().find(|cell| !cell.is_blank()).is_some_and(|first| {
+    cells.iter().find(|cell| says_something(cell)).is_some_and(|first| {
         let text = first.text().trim_start_matches(|c: char| c.is_whitespace() || c == '*');
         !text.starts_with("填报说明") && !text.starts_with("表格说明")
     })

@@ -110,8 +110,8 @@ fn damaged(reason: impl std::fmt::Display) -> NotAnUpload {
 
 pub(super) fn cell_of(value: &DataRef<'_>, is_1904: bool) -> Cell {
     match value {
-        // a formula that failed says nothing
-        DataRef::Empty | DataRef::Error(_) => Cell::Blank,
+        DataRef::Empty => Cell::Blank,
+        DataRef::Error(error) => Cell::Text(error.to_string()),
         DataRef::String(text) | DataRef::DateTimeIso(text) | DataRef::DurationIso(text) => Cell::from(text.as_str()),
         DataRef::SharedString(text) => Cell::from(*text),
         DataRef::Bool(truth) => Cell::Text(if *truth { "TRUE".into() } else { "FALSE".into() }),

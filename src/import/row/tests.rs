@@ -148,6 +148,13 @@ fn a_number_cell_in_a_code_column_is_never_turned_back() {
 }
 
 #[test]
+fn a_formula_that_failed_is_a_fault_wherever_it_stands() {
+    for column in ["CF_NR_FK", "BZ", "CF_XDR_GSZC", "CF_JDRQ"] {
+        assert_eq!(codes(&penalty(&[(column, "#REF!")])), [("E103", column)]);
+    }
+}
+
+#[test]
 fn what_is_mended_is_no_fault() {
     for (column, came, member, mended) in [
         ("CF_JDRQ", "2024/3/5", "decided", json!("2024-03-05")),
