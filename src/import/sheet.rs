@@ -175,15 +175,19 @@ fn open_workbook(
 
 /// A table whose header stands in one of its first rows; else the row that comes nearest to one.
 fn open_table(path: &Path, kind: &Kind, format: &Format) -> Result<Result<Sheet, Vec<Cell>>, NotAnUpload> {
-    let (mut first, mut below) = (Vec::new(), 0);
-    each_line(path, format, &mut |cells| {
+    let (mut first, mut below, mut spanning) = (Vec::<Vec<Cell>>::new(), 0, csv::Spanning::default());
+    let mut each = |cells: Vec<Cell>| {
         if first.len() < HEADER_ROWS {
             first.push(cells);
         } else {
             below += u64::from(is_data(&cells));
         }
         Ok(ControlFlow::Continue(()))
-    })?;
+    };
+    match format {
+        Format::Csv(encoding) => csv::rows_and_spans(path, *encoding, &mut spanning, &mut each)?,
+        format => each_line(path, format, &mut each)?,
+    }
     let mut found: Option<(usize, Columns)> = None;
     for (at, cells) in first.iter().enumerate() {
         if let Some(columns) = Columns::recognise(kind, &header(cells))
@@ -199,6 +203,7 @@ fn open_table(path: &Path, kind: &Kind, format: &Format) -> Result<Result<Sheet,
             .max_by_key(|row| row.iter().filter(|c| !c.is_blank()).count())
             .unwrap_or_default()));
     };
+    spanning.check(at, first[at].len())?;
     let rows = below + first[at + 1..].iter().filter(|cells| is_data(cells)).count() as u64;
     sheet(path, format, at + 1, columns, rows).map(Ok)
 }

@@ -135,6 +135,16 @@ fn what_is_no_upload_gets_one_sentence_in_two_languages() {
 }
 
 #[test]
+fn a_quote_that_swallows_rows_is_refused_with_its_line() {
+    let header = "标题,,\n企业名称,统一社会信用代码,备注\n";
+    let sound = format!("{header}示例一,x,\"一\n二\"\n示例二,y,\n");
+    assert_eq!(open_as("registration", sound.as_bytes()).unwrap().0.rows, 2);
+    let swallowed = format!("{header}示例一,\"x,\n示例二,y,\n示例三,z,\"\n示例四,w,\n");
+    let sentence = open_as("registration", swallowed.as_bytes()).map(|_| ()).unwrap_err().to_string();
+    assert!(sentence.contains("an unclosed quote near line 3"), "{sentence}");
+}
+
+#[test]
 fn a_workbook_with_rows_on_two_sheets_is_refused_and_one_with_an_empty_form_is_not() {
     let workbook = |second_has_rows: bool| {
         let mut workbook = rust_xlsxwriter::Workbook::new();
