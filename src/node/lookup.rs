@@ -61,8 +61,13 @@ pub struct CheckpointAge {
     pub age: i64,
 }
 
-/// The key of a subject from what a person types: a 统一社会信用代码, or a 工商注册号 of 15 digits, in any width and case.
+/// The key of a subject from what a person types: a 统一社会信用代码, or a 工商注册号 of 15 digits, in any width and case;
+/// or a key as a look-up by name prints it.
 pub fn subject_key(typed: &str) -> Result<String, String> {
+    let key = typed.trim();
+    if ["name:", "reg:", "person:"].iter().any(|kind| key.strip_prefix(kind).is_some_and(|rest| !rest.is_empty())) {
+        return Ok(key.to_owned());
+    }
     let code: String = typed.chars().map(name::half_width).filter(|c| !c.is_whitespace()).collect();
     let code = code.to_uppercase();
     if code == UNKNOWN {
@@ -139,6 +144,10 @@ mod tests {
             ("91350100M000100Y43", Ok("91350100M000100Y43")),
             (" ９１３５０１００m000100y43\u{3000}", Ok("91350100M000100Y43")),
             ("110108000000016", Ok("reg:110108000000016")),
+            ("reg:110108000000016", Ok("reg:110108000000016")),
+            (" name:示例公司", Ok("name:示例公司")),
+            ("person:1.AbC", Ok("person:1.AbC")),
+            ("name:", Err("--name")),
             ("110108000000017", Err("check digit")),
             ("91350100M000100Y44", Err("check digit")),
             ("示例公司", Err("--name")),
