@@ -90,11 +90,17 @@ impl Import {
     }
 
     async fn append_again(&self, upload: i64, mut signed: Signed, mut error: AppendError) -> Result<(), UploadError> {
-        for _ in 0..TRIES {
+        let mut tries = 0;
+        while tries < TRIES {
             match &error {
-                AppendError::Superseded(_) => signed.again(self).await?,
-                AppendError::Refused(position, reason) => signed.refuse(*position, reason),
+                AppendError::Superseded(_) => {
+                    tries += 1;
+                    signed.again(self).await?;
+                }
+                // each time a row fewer: that ends by itself
+                AppendError::Refused(position, reason) if *position < signed.len() => signed.refuse(*position, reason),
                 AppendError::Overtaken => {
+                    tries += 1;
                     // either the chunk before it came back too, or another process takes the rows
                     let row = self.db.upload(upload).await?;
                     if row.is_none_or(|row| row.finished_ms.is_some() || row.next_row != signed.step().from_row) {

@@ -66,6 +66,11 @@ impl Signed {
         }
     }
 
+    /// How many statements it holds.
+    pub(super) fn len(&self) -> usize {
+        self.statements.len()
+    }
+
     pub(super) fn submission(&self) -> Submission {
         Submission {
             statements: self.statements.iter().map(|s| s.statement.clone()).collect(),
