@@ -5,15 +5,24 @@ use std::sync::Arc;
 use super::fault::Wrong;
 use crate::log::Origin;
 use crate::log::note::VerifierKey;
-use crate::statement::{Digest, KeyRing, NodeId, Refused, Verified};
+use crate::statement::{Digest, KeyRing, NodeId, PublicKey, Refused, Verified};
 use crate::trust::descriptor::{Descriptor, KeyState, Purpose, spoken};
 
 /// The last descriptor so far, and what is known of those before it.
 pub struct Keys {
     owner: NodeId,
     newest: Option<(Descriptor, Arc<KeyRing>)>,
-    /// The fingerprints of all of them: an auditor may know any.
-    fingerprints: Vec<Digest>,
+    /// All of them: an auditor may know any.
+    line: Vec<Known>,
+}
+
+/// What is kept of a descriptor.
+struct Known {
+    fingerprint: Digest,
+    digest: Digest,
+    root: PublicKey,
+    /// Whether it vouches for entry 0.
+    leads_back: bool,
 }
 
 /// Signatures of a key count below an index only.
@@ -28,7 +37,7 @@ pub struct Compromised {
 impl Keys {
     /// Before entry 0.
     pub fn new(owner: NodeId) -> Self {
-        Self { owner, newest: None, fingerprints: Vec::new() }
+        Self { owner, newest: None, line: Vec::new() }
     }
 
     /// The keys for the next entry.
@@ -49,7 +58,16 @@ impl Keys {
         }
         let known = self.newest.as_ref().map(|(before, _)| compromised(before)).unwrap_or_default();
         let new = compromised(&descriptor).into_iter().filter(|c| !known.contains(c)).collect();
-        self.fingerprints.push(descriptor.fingerprint());
+        // a root that the one before only committed to has not vouched for it: anybody can make that commitment
+        let prev = verified.statement().prev;
+        let vouches = |before: &Known| before.root == descriptor.root || Some(before.digest) == prev;
+        let leads_back = self.line.is_empty() || self.line.iter().any(|before| before.leads_back && vouches(before));
+        self.line.push(Known {
+            fingerprint: descriptor.fingerprint(),
+            digest: verified.digest(),
+            root: descriptor.root.clone(),
+            leads_back,
+        });
         let ring = Arc::new(descriptor.key_ring());
         self.newest = Some((descriptor, ring));
         Ok((verified, new))
@@ -62,17 +80,78 @@ impl Keys {
 
     /// The fingerprint of the newest descriptor.
     pub fn fingerprint(&self) -> Option<Digest> {
-        self.fingerprints.last().copied()
+        self.line.last().map(|known| known.fingerprint)
     }
 
-    /// Whether any of the descriptors has this fingerprint, written whole or as 30 digits: each follows from the one before it, by its root key.
+    /// Whether any of the descriptors has this fingerprint, written whole or as 30 digits, and leads back to entry 0 by the
+    /// same root or by `prev`.
     pub fn has_fingerprint(&self, text: &str) -> bool {
         let digits = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>();
-        self.fingerprints.iter().any(|f| f.to_string() == text || digits(&spoken(f)) == digits(text))
+        let is_it = |f: &Digest| f.to_string() == text || digits(&spoken(f)) == digits(text);
+        self.line.iter().any(|known| known.leads_back && is_it(&known.fingerprint))
     }
 }
 
 fn compromised(descriptor: &Descriptor) -> Vec<Compromised> {
     let keys = descriptor.keys.iter().filter(|key| key.state == KeyState::Compromised && key.purpose == Purpose::Sign);
     keys.map(|key| Compromised { kid: key.key.kid().to_owned(), valid_below: key.valid_below.unwrap_or(0) }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng as _;
+    use rand::rngs::StdRng;
+
+    use super::*;
+    use crate::statement::{SigningKey, Suite};
+    use crate::trust::descriptor::{KeyEntry, thumbprint};
+
+    fn descriptor(root: &SigningKey, next: &SigningKey, sign: &SigningKey, sequence: u64) -> Descriptor {
+        Descriptor {
+            node: "340500".parse().unwrap(),
+            versions: vec![1],
+            suites: vec![Suite::EdDsa],
+            sequence,
+            name: "示例市".to_owned(),
+            endpoints: vec![],
+            tls: vec![],
+            logs: vec![],
+            keys: vec![KeyEntry {
+                key: sign.public().clone(),
+                purpose: Purpose::Sign,
+                state: KeyState::Active,
+                valid_below: None,
+            }],
+            root: root.public().clone(),
+            next_root: thumbprint(next.public()),
+            refresh: 3600,
+            valid_until: 1_900_000_000,
+            predecessor: None,
+            successor: None,
+        }
+    }
+
+    #[test]
+    fn a_log_that_somebody_else_began_does_not_lead_to_the_known_root() {
+        let mut rng = StdRng::seed_from_u64(1);
+        let [first, second, third, other, sign] = [(); 5].map(|()| SigningKey::generate(Suite::EdDsa, &mut rng));
+        let begun = descriptor(&first, &second, &sign, 1);
+        let begun_jws = begun.sign(&first, 1_780_000_000, &mut rng).unwrap();
+        let later = descriptor(&second, &third, &sign, 2);
+        let later_jws = later.sign_after(Some(&begun_jws), &second, 1_780_000_001, &mut rng).unwrap();
+        let fingerprint = later.fingerprint().to_string();
+
+        let mut keys = Keys::new(begun.node.clone());
+        keys.take(0, begun_jws.jws()).unwrap();
+        keys.take(5, later_jws.jws()).unwrap();
+        assert!(keys.has_fingerprint(&fingerprint));
+        assert!(keys.has_fingerprint(&begun.fingerprint().to_string()));
+
+        // it commits to the true root, whose thumbprint everybody knows, and the true descriptor seems to follow on it
+        let theirs = descriptor(&other, &second, &sign, 1);
+        let mut keys = Keys::new(begun.node.clone());
+        keys.take(0, theirs.sign(&other, 1_780_000_000, &mut rng).unwrap().jws()).unwrap();
+        keys.take(5, later_jws.jws()).unwrap();
+        assert!(!keys.has_fingerprint(&fingerprint));
+    }
 }
