@@ -191,6 +191,10 @@ impl Feed {
             return Ok(keys.clone());
         }
         let accepted = self.around.db.descriptors(log.id).await?;
+        for (_, jws) in &accepted {
+            // this node may have ended, or lost the race, between storing one and following it
+            follow(&self.around, owner, jws).await?;
+        }
         let keys = if accepted.is_empty() && source.server == Server::Owner {
             // entry 0 may be further from the confirmed descriptor than one change of the root; if it is, and these are not
             // to be had, the log does not begin well, and is tried again
