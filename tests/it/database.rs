@@ -2,11 +2,12 @@
 //!
 //! The cluster needs no server that happens to run. It is made in a temporary folder with a short path (a socket's path
 //! has 107 bytes at most) by a guard, a shell that ends the server and removes the folder as soon as its standard input
-//! closes: when this process ends, however it ends.
+//! closes: when this process ends, however it ends. nextest runs each test in a process of its own: there the first of
+//! them makes the cluster for all, and the guard ends it with the run.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
-use std::os::unix::process::CommandExt as _;
+use std::os::unix::process::{CommandExt as _, parent_id};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -84,18 +85,23 @@ impl Database {
 struct Cluster {
     folder: PathBuf,
     databases: AtomicU32,
-    /// Holds the guard's standard input open.
-    _guard: Child,
+    /// Holds the guard's standard input open; None where the guard waits for the end of the run, or another process has it.
+    _guard: Option<Child>,
 }
 
-// The guard: makes the cluster, runs the server, waits until nobody holds its standard input, clears up.
+// The guard: makes the cluster, runs the server, waits until the run's process has ended, or without one until nobody
+// holds its standard input, and clears up.
 const GUARD: &str = r#"
 exec 3<&0 </dev/null
 "$1/initdb" -D "$2/data" -U kaopu -A trust -E UTF8 --locale=C --no-sync || exit 1
 "$1/postgres" -D "$2/data" -k "$2" -c listen_addresses= -c max_connections=300 -c shared_buffers=64MB \
     -c max_wal_size=2GB -c "fsync=$3" -c "synchronous_commit=$3" -c "full_page_writes=$3" &
 server=$!
-cat <&3 >/dev/null
+if [ -n "$4" ]; then
+    while [ -d "/proc/$4" ]; do sleep 0.2; done
+else
+    cat <&3 >/dev/null
+fi
 kill -INT $server
 wait $server
 rm -rf "$2"
@@ -107,26 +113,18 @@ impl Cluster {
             "tests need PostgreSQL: install the package `postgresql` (Debian) so that initdb and postgres are on the \
              PATH or under /usr/lib/postgresql/*/bin",
         );
-        let folder = tempfile::Builder::new().prefix("kaopu-pg-").tempdir_in("/tmp").expect("a folder in /tmp").keep();
-        let mut guard = Command::new("/bin/sh");
-        guard.args(["-c", GUARD, "guard"]).arg(&programs).arg(&folder).arg(if durable { "on" } else { "off" });
-        if fs::metadata("/proc/self").expect("/proc").uid() == 0 {
-            // initdb refuses root
-            let (uid, gid) = user("postgres").or_else(|| user("nobody")).expect("a user postgres or nobody");
-            chown(&folder, Some(uid), Some(gid)).expect("the folder changes hands");
-            guard.uid(uid).gid(gid);
+        let Ok(run) = std::env::var("NEXTEST_RUN_ID") else {
+            let folder = tempfile::Builder::new().prefix("kaopu-pg-").tempdir_in("/tmp").expect("a folder").keep();
+            let guard = guard(&programs, &folder, durable, None);
+            return Self { folder, databases: AtomicU32::new(0), _guard: Some(guard) };
+        };
+        let speed = if durable { "durable" } else { "fast" };
+        let folder = PathBuf::from(format!("/tmp/kaopu-pg-{}-{speed}", run.get(..8).unwrap_or(&run)));
+        // whoever makes the folder makes the cluster; the others wait until it answers
+        if fs::create_dir(&folder).is_ok() {
+            guard(&programs, &folder, durable, Some(parent_id()));
         }
-        let log = fs::File::create(folder.join("log")).expect("a log file");
-        let guard = guard
-            .current_dir(&folder)
-            // of its own group, so that Ctrl-C at the tests reaches it only by the end of this process
-            .process_group(0)
-            .stdin(Stdio::piped())
-            .stdout(log.try_clone().expect("a second handle"))
-            .stderr(log)
-            .spawn()
-            .expect("/bin/sh runs");
-        Self { folder, databases: AtomicU32::new(0), _guard: guard }
+        Self { folder, databases: AtomicU32::new(0), _guard: None }
     }
 
     fn url(&self, database: &str) -> String {
@@ -135,7 +133,7 @@ impl Cluster {
 
     async fn database(&self) -> Database {
         let mut connection = self.connect().await;
-        let name = format!("test{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        let name = format!("test{}_{}", std::process::id(), self.databases.fetch_add(1, Ordering::Relaxed));
         sqlx::query(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}")))
             .execute(&mut connection)
             .await
@@ -156,6 +154,29 @@ impl Cluster {
             }
         }
     }
+}
+
+/// Starts the guard of a cluster.
+fn guard(programs: &Path, folder: &Path, durable: bool, run: Option<u32>) -> Child {
+    let mut guard = Command::new("/bin/sh");
+    guard.args(["-c", GUARD, "guard"]).arg(programs).arg(folder).arg(if durable { "on" } else { "off" });
+    guard.arg(run.map(|run| run.to_string()).unwrap_or_default());
+    if fs::metadata("/proc/self").expect("/proc").uid() == 0 {
+        // initdb refuses root
+        let (uid, gid) = user("postgres").or_else(|| user("nobody")).expect("a user postgres or nobody");
+        chown(folder, Some(uid), Some(gid)).expect("the folder changes hands");
+        guard.uid(uid).gid(gid);
+    }
+    let log = fs::File::create(folder.join("log")).expect("a log file");
+    guard
+        .current_dir(folder)
+        // of its own group, so that Ctrl-C at the tests reaches it only by the end of this process
+        .process_group(0)
+        .stdin(if run.is_some() { Stdio::null() } else { Stdio::piped() })
+        .stdout(log.try_clone().expect("a second handle"))
+        .stderr(log)
+        .spawn()
+        .expect("/bin/sh runs")
 }
 
 /// The folder of initdb and postgres.
