@@ -7,6 +7,7 @@ use super::Fault;
 use super::judge::Judged;
 use crate::statement::{Digest, Refused};
 use crate::store::append::{Projection, Stored};
+use crate::store::statement::Body;
 use crate::store::{Append, AppendError, Db, Head, LogRow};
 
 /// Appends a chunk to a mirror and gives the log as it stands then. `complete` is the checkpoint that the mirror holds in
@@ -50,7 +51,8 @@ pub async fn apply(
 
 /// Goes through the records of a chunk in order, as if they came one by one, and refuses each that does not replace the
 /// version current at its place: so every mirror refuses the same ones, wherever its chunks end. One that replaces a
-/// version that is held is held with it.
+/// version that is held is held with it. One that replaces a version whose body is not here (it was withheld from this
+/// node, or erased) takes the place of whatever is current: what the gap said is not known, but that it was replaced is.
 async fn refuse_superseded(db: &Db, log: &LogRow, judged: &mut Judged) -> Result<(), Fault> {
     let mut identities: HashMap<String, Vec<[u8; 32]>> = HashMap::new();
     for (kind, projection) in judged.entries.iter().filter_map(|entry| record(&entry.stored)) {
@@ -64,10 +66,12 @@ async fn refuse_superseded(db: &Db, log: &LogRow, judged: &mut Judged) -> Result
             current.insert((kind.clone(), identity), version.digest);
         }
     }
-    let mut held: HashSet<Digest> = HashSet::new();
+    let (mut held, mut gaps): (HashSet<Digest>, HashSet<Digest>) = Default::default();
     for entry in &mut judged.entries {
-        if matches!(entry.stored, Stored::Held(..)) {
-            held.insert(entry.entry.digest);
+        match entry.stored {
+            Stored::Held(..) => drop(held.insert(entry.entry.digest)),
+            Stored::Withheld | Stored::Erased => drop(gaps.insert(entry.entry.digest)),
+            _ => {}
         }
         let Some((kind, projection)) = record(&entry.stored) else { continue };
         let Some(key) = &projection.record else { continue };
@@ -76,12 +80,17 @@ async fn refuse_superseded(db: &Db, log: &LogRow, judged: &mut Judged) -> Result
             current.insert(place, entry.entry.digest);
             continue;
         }
-        let early = match projection.prev {
-            Some(prev) => held.contains(&prev) || is_held(db, log, &prev).await?,
-            None => false,
+        let replaced = match projection.prev {
+            Some(prev) if held.contains(&prev) => Replaced::Held,
+            Some(prev) if gaps.contains(&prev) => Replaced::Gap,
+            Some(prev) => replaced(db, log, &prev).await?,
+            None => Replaced::Known,
         };
-        if let Stored::Accepted(verified, _) = &entry.stored {
-            entry.stored = if early {
+        if let Stored::Accepted(verified, projection) = &entry.stored {
+            entry.stored = if replaced == Replaced::Gap {
+                let before = current.insert(place, entry.entry.digest);
+                Stored::Accepted(verified.clone(), Projection { prev: before, ..projection.clone() })
+            } else if replaced == Replaced::Held {
                 held.insert(entry.entry.digest);
                 Stored::Held(verified.clone(), "what it replaces is held itself".to_owned())
             } else {
@@ -92,10 +101,26 @@ async fn refuse_superseded(db: &Db, log: &LogRow, judged: &mut Judged) -> Result
     Ok(())
 }
 
-/// Whether this version stands in the log and is early: another node, whose clock is ahead or whose kinds are newer, may
-/// have accepted it, so what replaces it must not be refused for that.
-async fn is_held(db: &Db, log: &LogRow, version: &Digest) -> Result<bool, Fault> {
-    Ok(db.find(version).await?.iter().any(|row| row.log == log.id && row.verdict.starts_with("held")))
+/// What this node knows of a version that is not the current one and that another replaces.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Replaced {
+    /// It is early here: another node, whose clock is ahead or whose kinds are newer, may have accepted it, so what
+    /// replaces it must not be refused for that.
+    Held,
+    /// It stands in the log, but its body is not here.
+    Gap,
+    /// It was replaced before, or never stood in this log.
+    Known,
+}
+
+async fn replaced(db: &Db, log: &LogRow, version: &Digest) -> Result<Replaced, Fault> {
+    let found = db.find(version).await?;
+    let Some(row) = found.iter().find(|row| row.log == log.id) else { return Ok(Replaced::Known) };
+    Ok(match row.body {
+        Body::Here(_) if row.verdict.starts_with("held") => Replaced::Held,
+        Body::Here(_) => Replaced::Known,
+        Body::Withheld | Body::Erased => Replaced::Gap,
+    })
 }
 
 /// Kind and projection of an accepted statement.

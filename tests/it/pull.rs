@@ -7,7 +7,7 @@ use kaopu::clock::Clock;
 use kaopu::log::appender::Appender;
 use kaopu::log::tile::FULL;
 use kaopu::log::{Origin, merkle};
-use kaopu::statement::{SigningKey, Suite, Verified, envelope};
+use kaopu::statement::{Audience, Reader, SigningKey, Suite, Verified, envelope};
 use kaopu::store::statement::Body;
 use kaopu::trust::descriptor::{KeyEntry, KeyState, Purpose};
 use rand::rngs::StdRng;
@@ -233,7 +233,7 @@ async fn what_is_not_for_a_city_is_kept_back_and_its_entry_proven_all_the_same()
     let origin = owner.city.records();
     let to = |node: &str, n| {
         let mut draft = owner.city.draft(n);
-        draft.aud = kaopu::statement::Audience::Named(vec![kaopu::statement::Reader::Node(node.parse().unwrap())]);
+        draft.aud = Audience::Named(vec![Reader::Node(node.parse().unwrap())]);
         owner.city.say(draft)
     };
     let appender = owner.publishes().await;
@@ -267,4 +267,37 @@ async fn a_peer_that_is_dropped_is_not_pulled_any_more() {
     publish(&appender, penalties(&owner.city, 1..10)).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(mirror.copy(&origin).await.unwrap().size, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_withheld_from_a_node_does_not_stop_those_that_follow_it() {
+    let (owner, mut mirror) = pair().await;
+    let appender = owner.publishes().await;
+    let first = owner.city.penalty(1);
+    let version = |facts: &str, prev: &Verified| {
+        let mut next = owner.city.draft(1);
+        next.body.insert("facts".to_owned(), facts.into());
+        next.prev = Some(prev.digest());
+        next
+    };
+    let mut second = version("示例更正一", &first);
+    second.aud = Audience::Named(vec![Reader::Node("341200".parse().unwrap())]);
+    let second = owner.city.say(second);
+    let third = owner.city.say(version("示例更正二", &second));
+    let fourth = owner.city.say(version("示例更正三", &third));
+    let subject = first.statement().sub.as_ref().unwrap().key();
+
+    publish(&appender, vec![first]).await;
+    mirror.pull();
+    mirror.holds(&owner.city.records(), 2).await;
+    publish(&appender, vec![second]).await;
+    mirror.holds(&owner.city.records(), 3).await;
+    publish(&appender, vec![third, fourth]).await;
+    mirror.holds(&owner.city.records(), 5).await;
+    let verdicts: Vec<String> =
+        mirror.statements(&owner.city.records()).await.into_iter().map(|row| row.verdict).collect();
+    assert_eq!(verdicts, ["accepted", "accepted", "unread", "accepted", "accepted"]);
+    let about = mirror.db.about(&subject, 10).await.unwrap();
+    let about: Vec<(u64, bool)> = about.iter().map(|(row, current)| (row.index, *current)).collect();
+    assert_eq!(about, [(1, false), (3, false), (4, true)]);
 }
