@@ -85,7 +85,7 @@ impl Database {
 struct Cluster {
     folder: PathBuf,
     databases: AtomicU32,
-    /// Holds the guard's standard input open; None where the guard waits for the end of the run, or another process has it.
+    /// Holds the guard's standard input open; None where another process has started it.
     _guard: Option<Child>,
 }
 
@@ -121,10 +121,9 @@ impl Cluster {
         let speed = if durable { "durable" } else { "fast" };
         let folder = PathBuf::from(format!("/tmp/kaopu-pg-{}-{speed}", run.get(..8).unwrap_or(&run)));
         // whoever makes the folder makes the cluster; the others wait until it answers
-        if fs::create_dir(&folder).is_ok() {
-            guard(&programs, &folder, durable, Some(parent_id()));
-        }
-        Self { folder, databases: AtomicU32::new(0), _guard: None }
+        let first = fs::create_dir(&folder).is_ok();
+        let guard = first.then(|| guard(&programs, &folder, durable, Some(parent_id())));
+        Self { folder, databases: AtomicU32::new(0), _guard: guard }
     }
 
     fn url(&self, database: &str) -> String {

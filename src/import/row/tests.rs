@@ -108,7 +108,7 @@ fn each_fault_is_told_with_its_column() {
         ("CF_JDRQ", "2093-01-05", "E105"),
         ("CF_YXQ", "1998-01-01", "E105"),
         ("CF_NR_FK", "叁万元整", "E106"),
-        ("CF_XDR_SHXYM", "320404000009558", "E201"),
+        ("CF_XDR_SHXYM", "123456789012345", "E201"),
         ("CF_XDR_SHXYM", "91350100M000100Y43X", "E201"),
         ("CF_XDR_SHXYM", "9.13E+17", "E201"),
         ("CF_XDR_SHXYM", "91350100M000100Y44", "E202"),
