@@ -36,7 +36,6 @@ pub enum Kind {
 macro_rules! on_both {
     ($(async fn $name:ident($database:ident: Database) $body:block)+) => {
         $(mod $name {
-            #[allow(unused_imports, reason = "a test may need nothing from around it")]
             use super::*;
             use $crate::database::{Database, Kind};
 
