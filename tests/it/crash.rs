@@ -29,6 +29,7 @@ const CONTESTED: u64 = 5;
 /// Not a test: what a child process does until it is killed.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "runs as a process of its own, started by the tests below"]
+#[expect(clippy::print_stdout, reason = "the child tells its parent what is committed")]
 async fn child() {
     let (Ok(store), Ok(number)) = (std::env::var(STORE), std::env::var(NUMBER)) else { return };
     let number: u64 = number.parse().unwrap();
