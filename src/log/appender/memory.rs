@@ -97,6 +97,8 @@ async fn write(file: &Path, note: &str) -> Result<(), String> {
     // on the disk before it takes the old one's place: a power cut leaves one of the two, never an empty file
     let mut written = tokio::fs::File::create(&beside).await.map_err(failed)?;
     written.write_all(note.as_bytes()).await.map_err(failed)?;
+    // a write that failed for want of room says so here
+    written.flush().await.map_err(failed)?;
     written.sync_all().await.map_err(failed)?;
     tokio::fs::rename(&beside, file).await.map_err(failed)
 }
