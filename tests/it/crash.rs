@@ -53,7 +53,6 @@ async fn child() {
             }
         };
         row += size;
-        #[expect(clippy::print_stdout, reason = "how the child tells its parent what is committed")]
         println!("appended {} {} {}", appended.0, appended.1.len(), appended.1[0]);
     }
 }
