@@ -119,11 +119,6 @@ impl Sources {
         self.states.insert(node.clone(), state);
     }
 
-    /// The owner may be asked at once: it has just been heard of.
-    pub fn wake(&mut self) {
-        self.states.remove(&self.owner);
-    }
-
     /// Between half and the whole of it, so that many who failed together do not come back together.
     fn jitter(&mut self, wait: Duration) -> Duration {
         wait.mul_f64(self.rng.random_range(0.5..=1.0))
