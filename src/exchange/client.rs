@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use super::Fault;
 use crate::log::tile::{self, FULL};
 use crate::log::{Entry, Hash, Origin, TileId};
-use crate::trust::tls::{ClientConfig, alert_in_words, reason_of};
+use crate::trust::tls::{ClientTls, Refusal, TlsError};
 
 /// A bundle of statements is never longer than this, unpacked.
 pub const MAX_STATEMENTS: usize = 17 * 1024 * 1024;
@@ -48,6 +48,8 @@ pub struct PeerClient {
     base: String,
     patience: Patience,
     slots: Arc<Semaphore>,
+    /// Why its certificate was refused here.
+    refusal: Refusal,
     /// Whether bodies are asked for packed.
     compress: bool,
 }
@@ -74,7 +76,8 @@ pub enum Line {
 
 impl PeerClient {
     /// A client that speaks to `url` under a TLS configuration that lets in that peer alone.
-    pub fn new(url: &str, mut tls: ClientConfig, patience: Patience, compress: bool) -> Result<Self, Fault> {
+    pub fn new(url: &str, tls: ClientTls, patience: Patience, compress: bool) -> Result<Self, Fault> {
+        let ClientTls { config: mut tls, refusal } = tls;
         tls.alpn_protocols = vec![b"h2".to_vec()];
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
@@ -99,6 +102,7 @@ impl PeerClient {
             base: url.trim_end_matches('/').to_owned(),
             patience,
             slots: Arc::new(Semaphore::new(AT_ONCE)),
+            refusal,
             compress,
         })
     }
@@ -189,7 +193,7 @@ impl PeerClient {
     }
 
     async fn ask(&self, what: &'static str, request: RequestBuilder, limit: usize) -> Result<Answer, Fault> {
-        let response = request.send().await.map_err(|e| unreachable(&e))?;
+        let response = request.send().await.map_err(|e| self.unreachable(&e))?;
         let (status, headers) = (response.status(), response.headers().clone());
         let good = status == StatusCode::OK || status == StatusCode::NOT_MODIFIED;
         let body = self.read(what, response, if good { limit } else { MAX_PROBLEM }).await;
@@ -212,12 +216,26 @@ impl PeerClient {
         let mut body = Vec::with_capacity(usize::try_from(announced).unwrap_or(0));
         loop {
             let next = tokio::time::timeout(self.patience.idle, response.chunk()).await;
-            match next.map_err(|_| Fault::Slow(what, self.patience.idle))?.map_err(|e| unreachable(&e))? {
+            match next.map_err(|_| Fault::Slow(what, self.patience.idle))?.map_err(|e| self.unreachable(&e))? {
                 None => return Ok(body),
                 Some(chunk) if body.len() + chunk.len() > limit => return Err(too_long),
                 Some(chunk) => body.extend_from_slice(&chunk),
             }
         }
+    }
+
+    /// TLS trouble told apart from a line that is down.
+    fn unreachable(&self, error: &reqwest::Error) -> Fault {
+        let mut source = error.source();
+        while let Some(cause) = source {
+            if let Some(reason) = TlsError::of(cause, &self.refusal) {
+                return Fault::Tls(reason.to_string());
+            }
+            source = cause.source();
+        }
+        let text = words(error);
+        // HTTP/2 hands on an error of the line as its words only
+        TlsError::of_words(&text).map_or(Fault::Unreachable(text), |reason| Fault::Tls(reason.to_string()))
     }
 }
 
@@ -281,20 +299,6 @@ fn problem(body: &[u8]) -> String {
 fn retry_after(headers: &HeaderMap) -> Duration {
     let seconds = headers.get(RETRY_AFTER).and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok()).unwrap_or(5);
     Duration::from_secs(u64::clamp(seconds, 1, 3600))
-}
-
-/// TLS trouble told apart from a line that is down.
-fn unreachable(error: &reqwest::Error) -> Fault {
-    let mut source = error.source();
-    while let Some(cause) = source {
-        if let Some(reason) = reason_of(cause) {
-            return Fault::Tls(reason);
-        }
-        source = cause.source();
-    }
-    let text = words(error);
-    // HTTP/2 hands on an error of the line as its words only
-    alert_in_words(&text).map_or(Fault::Unreachable(text), Fault::Tls)
 }
 
 /// The innermost reason: the outer ones only repeat the address.

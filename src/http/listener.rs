@@ -12,7 +12,6 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use rustls::ServerConfig;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -22,7 +21,7 @@ use tower::ServiceExt as _;
 use super::{Caller, Limits};
 use crate::statement::NodeId;
 use crate::trust::registry::Registry;
-use crate::trust::tls;
+use crate::trust::tls::{self, ServerTls, TlsError};
 
 /// How long requests under way may take when the node stops.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -43,7 +42,7 @@ pub struct PeerListener {
     /// Bound already.
     pub tcp: TcpListener,
     /// Certificates and whom they let in.
-    pub tls: Arc<ServerConfig>,
+    pub tls: ServerTls,
     /// The peers.
     pub registry: Registry,
     /// The routes.
@@ -55,7 +54,7 @@ pub struct PeerListener {
 /// What every connection needs.
 #[derive(Clone)]
 struct Connections {
-    acceptor: TlsAcceptor,
+    tls: ServerTls,
     registry: Registry,
     router: Router,
     http: Arc<Builder<TokioExecutor>>,
@@ -69,7 +68,7 @@ impl PeerListener {
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
         let room = Arc::new(Semaphore::new(self.limits.connections));
         let connections = Connections {
-            acceptor: TlsAcceptor::from(self.tls),
+            tls: self.tls,
             registry: self.registry,
             router: self.router,
             http: Arc::new(http()),
@@ -112,16 +111,20 @@ async fn accept(tcp: &TcpListener, room: &Arc<Semaphore>) -> std::io::Result<(Tc
 impl Connections {
     async fn connection(self, stream: TcpStream, _place: OwnedSemaphorePermit, watcher: Watcher) {
         let peer_address = stream.peer_addr().ok();
+        let (config, refusal) = match self.tls.connection() {
+            Ok(made) => made,
+            Err(error) => return tracing::error!(%error, "cannot speak TLS"),
+        };
         let handshake = async {
             let _turn = self.handshakes.acquire().await.ok()?;
-            Some(self.acceptor.accept(stream).into_fallible().await)
+            Some(TlsAcceptor::from(config).accept(stream).into_fallible().await)
         };
         let stream = match tokio::time::timeout(self.handshake_time, handshake).await {
             Ok(None) => return,
             Ok(Some(Ok(stream))) => stream,
             Ok(Some(Err((error, stream)))) => {
-                let reason = tls::reason_of(&error).unwrap_or_else(|| error.to_string());
-                tracing::info!(?peer_address, reason, "a TLS handshake failed");
+                let reason = TlsError::of(&error, &refusal).unwrap_or_else(|| TlsError::Handshake(error.to_string()));
+                tracing::info!(?peer_address, name = reason.name(), %reason, "refused a TLS handshake");
                 return take_leave(stream).await;
             }
             Err(_) => return tracing::info!(?peer_address, "a TLS handshake took too long"),

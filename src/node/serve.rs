@@ -17,7 +17,7 @@ use crate::exchange::{News, Puller};
 use crate::http::listener::PeerListener;
 use crate::http::local_api::{self, LocalApi};
 use crate::http::{PeerInterface, peer_routes};
-use crate::trust::tls;
+use crate::trust::tls::ServerTls;
 
 /// How long connections may take to end; a little more than the peer interface gives its requests.
 const END_WITHIN: Duration = Duration::from_secs(12);
@@ -76,7 +76,7 @@ impl Bound {
         };
         let listener = PeerListener {
             tcp: peer,
-            tls: tls::server_config(&node.identity, node.registry.clone())?,
+            tls: ServerTls::new(&node.identity, node.registry.clone()),
             registry: node.registry.clone(),
             router: peer_routes(interface),
             limits: (&node.config.limits).into(),

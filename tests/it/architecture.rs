@@ -23,7 +23,7 @@ const RESERVED: &[Reserved] = &[
     },
     Reserved {
         crates: &["rustls", "tokio_rustls"],
-        may: &["trust/tls.rs", "http/listener.rs"],
+        may: &["trust/tls.rs", "trust/tls/", "http/listener.rs"],
         why: "whom a connection trusts is decided in one place; listeners only shake hands",
     },
     Reserved { crates: &["axum", "tower"], may: &["http/"], why: "what handlers call is tested without HTTP" },

@@ -306,7 +306,7 @@ fn shown_by(node: &Node, to: &Node) -> rustls_pki_types::CertificateDer<'static>
         let chain = read_chain(&file("certs/node.pem")).unwrap();
         let key = read_key(&file("certs/node.key")).unwrap();
         let identity = Identity::new(to.id.parse().unwrap(), chain, key, Clock::System).unwrap();
-        let connector = tokio_rustls::TlsConnector::from(Arc::new(tls::client_config(&identity, &peer).unwrap()));
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(tls::client_tls(&identity, &peer).unwrap().config));
         let address = peer.url.strip_prefix("https://").unwrap();
         let stream = tokio::net::TcpStream::connect(address).await.unwrap();
         let stream = connector.connect(ServerName::try_from("127.0.0.1").unwrap(), stream).await.unwrap();

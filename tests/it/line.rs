@@ -18,7 +18,7 @@ use kaopu::statement::{Audience, Kinds, NodeId, Reader, Verified};
 use kaopu::store::statement::StatementRow;
 use kaopu::store::{Db, LogRow, LogState};
 use kaopu::trust::registry::Registry;
-use kaopu::trust::tls;
+use kaopu::trust::tls::ServerTls;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use tokio::net::TcpListener;
@@ -155,7 +155,7 @@ impl Office {
     pub fn serve_routes(&mut self, tcp: TcpListener, router: Router, limits: Limits) {
         let listener = PeerListener {
             tcp,
-            tls: tls::server_config(&self.city.identity, self.registry.clone()).unwrap(),
+            tls: ServerTls::new(&self.city.identity, self.registry.clone()),
             registry: self.registry.clone(),
             router,
             limits,

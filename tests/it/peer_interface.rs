@@ -1,5 +1,6 @@
 //! The peer interface as a peer sees it on the wire.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
@@ -34,14 +35,16 @@ async fn serving(limits: Limits) -> (Office, kaopu::log::appender::Appender, Str
 
 /// How `caller` asks `server`, with nothing in between.
 fn raw(caller: &City, server: &City) -> Client {
-    let mut config = tls::client_config(&caller.identity, &Peer::of(server.peer_row()).unwrap()).unwrap();
+    let peer = Arc::new(Peer::of(server.peer_row()).unwrap());
+    let mut config = tls::client_tls(&caller.identity, &peer).unwrap().config;
     config.alpn_protocols = vec![b"h2".to_vec()];
     Client::builder().tls_backend_preconfigured(config).no_zstd().no_proxy().build().unwrap()
 }
 
 /// How a node asks.
 fn client(caller: &City, server: &City) -> PeerClient {
-    let config = tls::client_config(&caller.identity, &Peer::of(server.peer_row()).unwrap()).unwrap();
+    let peer = Arc::new(Peer::of(server.peer_row()).unwrap());
+    let config = tls::client_tls(&caller.identity, &peer).unwrap();
     let patience =
         Patience { connect: Duration::from_secs(5), idle: Duration::from_secs(20), whole: Duration::from_secs(30) };
     PeerClient::new(&server.descriptor.endpoints[0], config, patience, true).unwrap()

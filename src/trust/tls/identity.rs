@@ -1,0 +1,111 @@
+//! A node's own certificate: shown at either end of its connections, and exchanged while they are made.
+
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use rustls::SignatureScheme;
+use rustls::client::ResolvesClientCert;
+use rustls::crypto::aws_lc_rs;
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls::time_provider::TimeProvider;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+
+use super::{TlsError, node_of, own};
+use crate::clock::Clock;
+use crate::statement::NodeId;
+use crate::trust::certificates::valid_until;
+
+/// A node's own certificate and its key, which may be exchanged while connections are made.
+pub struct Identity {
+    /// Whose.
+    pub node: NodeId,
+    /// By which certificates are valid or not.
+    pub clock: Clock,
+    pub(super) shown: Arc<Shown>,
+}
+
+/// What the other side of a connection is shown.
+#[derive(Debug)]
+pub(super) struct Shown(RwLock<Arc<CertifiedKey>>);
+
+impl Identity {
+    /// A certificate, with those between it and the authority behind it, that names the node, and its key.
+    pub fn new(
+        node: NodeId,
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+        clock: Clock,
+    ) -> Result<Self, TlsError> {
+        let certified = certified(&node, chain, key)?;
+        Ok(Self { node, clock, shown: Arc::new(Shown(RwLock::new(certified))) })
+    }
+
+    /// Shows another certificate from the next handshake on, if it serves: it names this node, and the key is its own.
+    pub fn exchange(&self, chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<(), TlsError> {
+        let certified = certified(&self.node, chain, key)?;
+        *self.shown.0.write().unwrap_or_else(PoisonError::into_inner) = certified;
+        Ok(())
+    }
+
+    /// When the certificate that is shown ends, in seconds since 1970.
+    pub fn valid_until(&self) -> Option<i64> {
+        valid_until(self.shown.now().cert.first()?)
+    }
+
+    pub(super) fn time(&self) -> Arc<dyn TimeProvider> {
+        Arc::new(Now(self.clock.clone()))
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Identity({})", self.node)
+    }
+}
+
+fn certified(
+    node: &NodeId,
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<Arc<CertifiedKey>, TlsError> {
+    let first = chain.first().ok_or_else(|| TlsError::NotACertificate("none is there".to_owned()))?;
+    let named = node_of(first)?;
+    if named != *node {
+        return Err(TlsError::Own(format!("it names {named}, not {node}")));
+    }
+    CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider()).map(Arc::new).map_err(|error| own(&error))
+}
+
+impl Shown {
+    fn now(&self) -> Arc<CertifiedKey> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl ResolvesServerCert for Shown {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.now())
+    }
+}
+
+impl ResolvesClientCert for Shown {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        Some(self.now())
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
+
+/// The node's clock, as TLS reads it.
+#[derive(Debug)]
+struct Now(Clock);
+
+impl TimeProvider for Now {
+    fn current_time(&self) -> Option<UnixTime> {
+        let seconds = u64::try_from(self.0.now()).ok()?;
+        Some(UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds)))
+    }
+}

@@ -1,0 +1,233 @@
+//! The one check of the other side's certificate, at either end of a connection: read the claim, see that the node may
+//! connect, and verify against that node's own authorities alone.
+
+use std::fmt;
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::verify_server_cert_signed_by_trust_anchor;
+use rustls::crypto::{CryptoProvider, verify_tls13_signature};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
+use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use x509_parser::prelude::{FromDer as _, X509Certificate};
+
+use super::{Refusal, TlsError, node_of};
+use crate::statement::NodeId;
+use crate::trust::registry::{Peer, Registry};
+
+/// Verifies the other side of a connection.
+pub(super) struct PeerVerifier {
+    pub expected: Expected,
+    pub provider: Arc<CryptoProvider>,
+    /// Why it refused, if it did.
+    pub refusal: Refusal,
+}
+
+/// Who may be at the other end.
+pub(super) enum Expected {
+    /// A client: any node of the registry that may connect, as it stands there at the moment of the handshake.
+    Registered(Registry),
+    /// A server: this node.
+    This(Arc<Peer>),
+}
+
+impl PeerVerifier {
+    fn verify(
+        &self,
+        certificate: &CertificateDer<'_>,
+        between: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), Error> {
+        let checked = self.check(certificate, between, now);
+        checked.map_err(|reason| self.refusal.note(reason))
+    }
+
+    fn check(
+        &self,
+        certificate: &CertificateDer<'_>,
+        between: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), TlsError> {
+        let node = node_of(certificate)?;
+        let peer = self.peer(&node)?;
+        let roots = roots(&peer)?;
+        let algorithms = self.provider.signature_verification_algorithms.all;
+        let vouched = match &self.expected {
+            Expected::Registered(_) => WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(&self.provider))
+                .build()
+                .map_err(|error| TlsError::NotVouchedFor(node.clone(), error.to_string()))?
+                .verify_client_cert(certificate, between, now)
+                .map(|_| ()),
+            Expected::This(_) => ParsedCertificate::try_from(certificate).and_then(|parsed| {
+                verify_server_cert_signed_by_trust_anchor(&parsed, &roots, between, now, algorithms)
+            }),
+        };
+        vouched.map_err(|error| reason(&node, certificate, &error))?;
+        for_signatures(&node, certificate)
+    }
+
+    /// The node that is claimed, if it may be at the other end.
+    fn peer(&self, node: &NodeId) -> Result<Arc<Peer>, TlsError> {
+        match &self.expected {
+            Expected::Registered(registry) => registry.peer(node).ok_or_else(|| TlsError::UnknownNode(node.clone())),
+            Expected::This(peer) if peer.node == *node => Ok(Arc::clone(peer)),
+            Expected::This(peer) => Err(TlsError::OtherNode(node.clone(), peer.node.clone())),
+        }
+    }
+
+    fn signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
+    }
+
+    fn schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+fn roots(peer: &Peer) -> Result<Arc<RootCertStore>, TlsError> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(peer.cas.iter().cloned());
+    if roots.is_empty() { Err(TlsError::NoAuthority(peer.node.clone())) } else { Ok(Arc::new(roots)) }
+}
+
+/// Which reason an error of the path's verification is.
+fn reason(node: &NodeId, certificate: &CertificateDer<'_>, error: &Error) -> TlsError {
+    let node = node.clone();
+    let Error::InvalidCertificate(why) = error else { return TlsError::NotVouchedFor(node, error.to_string()) };
+    match why {
+        CertificateError::ExpiredContext { not_after, .. } => TlsError::Expired(node, not_after.as_secs()),
+        CertificateError::NotValidYetContext { not_before, .. } => TlsError::NotYetValid(node, not_before.as_secs()),
+        CertificateError::UnknownIssuer => match issuer(certificate) {
+            Some((_, true)) => TlsError::SelfSigned(node),
+            Some((issuer, false)) => TlsError::OtherAuthority(node, issuer),
+            None => TlsError::NotVouchedFor(node, error.to_string()),
+        },
+        CertificateError::BadSignature => {
+            TlsError::Forged(node, issuer(certificate).map(|(issuer, _)| issuer).unwrap_or_default())
+        }
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            TlsError::WrongUse(node, "its extended key usage has not this end of a connection")
+        }
+        _ => TlsError::NotVouchedFor(node, error.to_string()),
+    }
+}
+
+/// The issuer's name, and whether it is the subject itself.
+fn issuer(certificate: &CertificateDer<'_>) -> Option<(String, bool)> {
+    let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
+    let (issuer, subject) = (certificate.issuer(), certificate.subject());
+    Some((issuer.to_string(), issuer.as_raw() == subject.as_raw()))
+}
+
+/// RFC 8446, 4.4.2.2: where a certificate limits the use of its key, signatures are among what it allows. The path's
+/// verification does not look at that.
+fn for_signatures(node: &NodeId, certificate: &CertificateDer<'_>) -> Result<(), TlsError> {
+    let unreadable = |error: &dyn fmt::Display| TlsError::NotACertificate(error.to_string());
+    let (_, parsed) = X509Certificate::from_der(certificate).map_err(|error| unreadable(&error))?;
+    let usage = parsed.key_usage().map_err(|error| unreadable(&error))?;
+    match usage {
+        Some(usage) if !usage.value.digital_signature() => {
+            Err(TlsError::WrongUse(node.clone(), "its key usage has no digital signatures"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn not_1_2() -> Error {
+    Error::General("TLS 1.2 is not spoken here".to_owned())
+}
+
+impl ClientCertVerifier for PeerVerifier {
+    fn offer_client_auth(&self) -> bool {
+        true
+    }
+
+    /// The descriptor is for everybody.
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    /// No hints: whose peer this node is stays its own business.
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        between: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        self.verify(certificate, between, now).map(|()| ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Err(not_1_2())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.schemes()
+    }
+}
+
+impl ServerCertVerifier for PeerVerifier {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        between: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        self.verify(certificate, between, now).map(|()| ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Err(not_1_2())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.schemes()
+    }
+}
+
+impl fmt::Debug for PeerVerifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PeerVerifier")
+    }
+}
