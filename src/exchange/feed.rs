@@ -16,11 +16,13 @@ use super::source::{Outcome, Server, Source, Sources};
 use super::{Fault, apply, held};
 use crate::log::Origin;
 use crate::statement::NodeId;
-use crate::store::{Head, LogRow, LogState};
+use crate::store::{Head, LogRow, LogState, StoreError};
 use crate::trust::registry::Peer;
 
 /// How long a feed rests when it can do nothing: its log is stopped, or the node's own store fails.
 const REST: Duration = Duration::from_secs(2);
+/// How long it rests when the store has no room: somebody must make some.
+const REST_FULL: Duration = Duration::from_secs(5);
 /// A good contact is noted at most this often.
 const NOTE_EVERY: Duration = Duration::from_secs(1);
 /// How long a mirror may take for a turn: a slow one must not keep the feed from an owner who is back. What it has served
@@ -61,7 +63,7 @@ impl Feed {
                 Ok(_) => tokio::time::sleep(REST).await,
                 Err(error) => {
                     tracing::warn!(origin = %self.origin, %error, "the store fails the feed");
-                    tokio::time::sleep(REST).await;
+                    rest(&error).await;
                 }
             }
         }
@@ -242,9 +244,12 @@ impl Feed {
         if fault.is_ours() {
             if !matches!(fault, Fault::Moved) {
                 tracing::warn!(origin = %self.origin, %fault, "this node fails the feed");
-                tokio::time::sleep(REST).await;
             }
-            return;
+            return match &fault {
+                Fault::Moved => {}
+                Fault::Store(error) => rest(error).await,
+                _ => tokio::time::sleep(REST).await,
+            };
         }
         let outcome = match &fault {
             Fault::NotHeld if !from_owner => Outcome::Stranger,
@@ -289,6 +294,12 @@ impl Feed {
         }
         Ok(newer)
     }
+}
+
+/// The node's own store fails: it is tried again, without an end and without haste.
+async fn rest(error: &StoreError) {
+    let full = matches!(error, StoreError::Full(_));
+    tokio::time::sleep(if full { REST_FULL } else { REST }).await;
 }
 
 /// Judges chunk after chunk on threads that may block.

@@ -83,13 +83,26 @@ pub enum UploadError {
     Overtaken(i64),
     /// The log took no more.
     #[error("the log took no more rows: {0}; run the same command again to go on")]
-    Append(#[from] AppendError),
+    Append(AppendError),
     /// The store failed.
     #[error("{0}; run the same command again to go on")]
-    Store(#[from] StoreError),
+    Store(StoreError),
     /// A stage ended before its time.
     #[error("the import broke off: {0}; run the same command again to go on")]
     BrokenOff(String),
+}
+
+// Without a source: what they say is in their own words.
+impl From<AppendError> for UploadError {
+    fn from(error: AppendError) -> Self {
+        Self::Append(error)
+    }
+}
+
+impl From<StoreError> for UploadError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
 }
 
 impl Import {

@@ -15,13 +15,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
 
 use self::draft::{Draft, JudgedBy, Sealed, Tip};
 use super::Origin;
 use crate::clock::Clock;
 use crate::statement::{Kinds, Refused, SigningKey, Verified};
 use crate::store::upload::UploadStep;
-use crate::store::{self, Db, StoreError};
+use crate::store::{self, Db, LogState, StoreError};
 
 /// Statements in one transaction.
 pub const MAX_BATCH: usize = 4096;
@@ -119,11 +120,12 @@ impl Appender {
         };
         let tip = load(&db, &origin).await?;
         let (note, notes) = watch::channel(tip.note().to_owned());
+        let mut remembering = JoinSet::new();
         if let Some(file) = file {
             if let Some(seen) = seen {
                 memory::check(&db, tip.row(), &seen, &file).await?;
             }
-            tokio::spawn(memory::keep(notes, file));
+            remembering.spawn(memory::keep(notes, file));
         }
         let (jobs, receiver) = mpsc::channel(WAITING);
         let (size, sizes) = watch::channel(tip.size());
@@ -140,7 +142,13 @@ impl Appender {
             end: ended,
             tip,
         };
-        tokio::spawn(task.run());
+        let running = task.size.clone();
+        tokio::spawn(async move {
+            task.run().await;
+            // the last checkpoint is remembered before anybody hears of the end
+            while remembering.join_next().await.is_some() {}
+            drop(running);
+        });
         Ok(Self { jobs, sizes, end })
     }
 
@@ -329,6 +337,11 @@ impl Task {
         };
         self.put_back(jobs.into_iter().chain(next.into_jobs()).collect());
         self.reload().await?;
+        let row = self.tip.row();
+        if row.state != LogState::Open {
+            let why = row.reason.as_deref().unwrap_or("no reason is noted");
+            return Err(AppendError::Stopped(format!("{} is not open any more: {why}", self.origin)));
+        }
         Ok(self.draft())
     }
 

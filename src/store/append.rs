@@ -153,7 +153,8 @@ impl Db {
         }
         match tx.commit().await {
             Ok(()) => Ok(()),
-            Err(StoreError::Busy(busy)) => Err(StoreError::Busy(busy).into()),
+            // the database has answered that it was none
+            Err(error @ (StoreError::Busy(_) | StoreError::Full(_))) => Err(error.into()),
             Err(error) => Box::pin(self.look_up(append, error)).await,
         }
     }
@@ -172,10 +173,17 @@ impl Db {
             tx.commit().await?;
             Ok::<_, StoreError>(found)
         }))
-        .await?;
+        .await
+        // whether it was one stays unknown: it must not be tried again
+        .map_err(|unknown| match unknown {
+            StoreError::Busy(why) => StoreError::Broken(why),
+            other => other,
+        })?;
         match found {
             Some((digest,)) if digest == entry.entry.digest.as_bytes() => Ok(()),
-            _ => Err(AppendError::Moved),
+            Some(_) => Err(AppendError::Moved),
+            // it was none: the same again, as often as for a transaction that was in the way
+            None => Err(StoreError::Busy(format!("a commit was lost: {error}")).into()),
         }
     }
 }

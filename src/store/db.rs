@@ -4,10 +4,10 @@ use std::path::Path;
 use std::str::FromStr as _;
 use std::time::Duration;
 
-use sqlx::migrate::Migrator;
+use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+use sqlx::{ConnectOptions as _, Connection as _, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool, Transaction};
 
 static SQLITE: Migrator = sqlx::migrate!("src/store/migrations/sqlite");
 static POSTGRES: Migrator = sqlx::migrate!("src/store/migrations/postgres");
@@ -49,6 +49,13 @@ pub enum StoreError {
     /// The connection broke: what was under way may or may not have been committed.
     #[error("the connection to the database broke: {0}")]
     Broken(String),
+    /// There is no room for what is to be written, or a quota is reached: nothing of it was committed, and the same again
+    /// fails until somebody makes room.
+    #[error(
+        "there is no room left for the database ({0}). Nothing that was committed is lost: make room on its disk, or raise \
+         its quota"
+    )]
+    Full(String),
     /// What stands in the database is not what this program writes.
     #[error("the database holds what this program never writes: {0}")]
     Corrupt(String),
@@ -124,7 +131,13 @@ impl Db {
             Pools::Sqlite { write, .. } => SQLITE.run(write).await,
             Pools::Postgres(pool) => POSTGRES.run(pool).await,
         }
-        .map_err(|error| StoreError::Busy(format!("migrating: {error}")))
+        .map_err(|error| match error {
+            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => match StoreError::from(error) {
+                full @ StoreError::Full(_) => full,
+                other => StoreError::Busy(format!("migrating: {other}")),
+            },
+            other => StoreError::Busy(format!("migrating: {other}")),
+        })
     }
 
     /// Begins a transaction that writes. On SQLite it waits here for whoever writes now, never later.
@@ -218,6 +231,9 @@ impl From<sqlx::Error> for StoreError {
                 Some("40001" | "40P01" | "55P03") => Self::Busy(text),
                 // PostgreSQL: shut down or terminated by its administrator, starting up
                 Some("57P01" | "57P02" | "57P03") => Self::Broken(text),
+                // PostgreSQL: disk full. SQLite: full; could not write (over a quota: it asks for ENOSPC alone), could not
+                // enlarge the index of its write-ahead log
+                Some("53100" | "13" | "778" | "4874") => Self::Full(database.message().to_owned()),
                 // SQLite: busy and locked, whose extended codes carry them in the low byte
                 Some(code) if code.len() <= 4 && code.parse::<u32>().is_ok_and(|c| matches!(c & 0xff, 5 | 6)) => {
                     Self::Busy(text)
@@ -273,6 +289,7 @@ async fn open_sqlite(path: &Path) -> Result<Pools, StoreError> {
         .max_lifetime(None)
         .acquire_timeout(Duration::from_secs(60))
         .test_before_acquire(false)
+        .after_release(|connection, _| Box::pin(has_ended(connection)))
         .connect_with(write)
         .await?;
     let read = SqlitePoolOptions::new()
@@ -281,6 +298,15 @@ async fn open_sqlite(path: &Path) -> Result<Pools, StoreError> {
         .test_before_acquire(false)
         .connect_lazy_with(read);
     Ok(Pools::Sqlite { write, read })
+}
+
+/// Whether a connection that comes back has ended its transaction. When a disk is full SQLite rolls back by itself, and the
+/// rollback that follows finds nothing to end: the connection then believes for good that a transaction is under way, and
+/// another must take its place.
+async fn has_ended(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    // the rollback of a transaction that was dropped stands before this in the connection's queue
+    connection.ping().await?;
+    Ok(!connection.is_in_transaction())
 }
 
 async fn open_postgres(url: &str) -> Result<Pools, StoreError> {

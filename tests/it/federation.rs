@@ -165,7 +165,12 @@ impl Node {
 
     /// Starts it, and waits until it listens.
     pub fn start(&mut self) {
-        let mut child = kaopu()
+        self.start_by(kaopu());
+    }
+
+    /// The same by a command that runs the program.
+    pub fn start_by(&mut self, mut program: Command) {
+        let mut child = program
             .args(["serve", "--until-stdin-closes", "-c"])
             .arg(self.config())
             .stdin(Stdio::piped())

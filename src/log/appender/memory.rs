@@ -18,6 +18,8 @@ use crate::store::{Db, LogRow, StoreError};
 
 /// Least time between two writes.
 const EVERY: Duration = Duration::from_secs(1);
+/// After a write that failed.
+const AGAIN: Duration = Duration::from_secs(5);
 
 /// What the file remembers; a file that is not there remembers nothing. To be asked before the log is read, since other
 /// processes append meanwhile.
@@ -72,17 +74,30 @@ async fn root_at(db: &Db, log: &LogRow, size: u64) -> Result<Hash, StoreError> {
     Ok(edge.root())
 }
 
-/// Writes the note, and those that come after it, to the file. A crash loses what came within the last second.
+/// Writes the note, and those that come after it, to the file; the last one when there will be no more. A crash loses what
+/// came within the last second. A write that fails, on a full disk, leaves what the file remembers, and is tried again
+/// without news too.
 pub(super) async fn keep(mut notes: watch::Receiver<String>, file: PathBuf) {
+    let mut forgets = false;
     loop {
         let note = notes.borrow_and_update().clone();
-        if let Err(why) = write(&file, &note).await {
-            tracing::warn!(%why, "the largest checkpoint is not remembered");
+        let kept = write(&file, &note).await;
+        if let Err(why) = &kept
+            && !forgets
+        {
+            tracing::warn!(%why, "the largest checkpoint is not remembered; this is tried again until it is");
         }
-        if notes.changed().await.is_err() {
+        forgets = kept.is_err();
+        let news = tokio::select! {
+            news = notes.changed() => news,
+            () = tokio::time::sleep(AGAIN), if forgets => Ok(()),
+        };
+        if news.is_err() {
             return;
         }
-        tokio::time::sleep(EVERY).await;
+        let no_more = async { while notes.changed().await.is_ok() {} };
+        // either way what stands there by then is written next
+        let _ = tokio::time::timeout(EVERY, no_more).await;
     }
 }
 
@@ -92,15 +107,23 @@ async fn write(file: &Path, note: &str) -> Result<(), String> {
     if read(file).await?.is_some_and(|seen| seen.size >= new.size) {
         return Ok(());
     }
-    let failed = |error| format!("{}: {error}", file.display());
     let beside = file.with_extension(format!("new-{}", std::process::id()));
+    let replaced = replace(file, &beside, note).await;
+    if replaced.is_err() {
+        // what went wrong says more than that this went wrong as well
+        let _ = tokio::fs::remove_file(&beside).await;
+    }
+    replaced.map_err(|error| format!("{}: {error}", file.display()))
+}
+
+async fn replace(file: &Path, beside: &Path, note: &str) -> std::io::Result<()> {
     // on the disk before it takes the old one's place: a power cut leaves one of the two, never an empty file
-    let mut written = tokio::fs::File::create(&beside).await.map_err(failed)?;
-    written.write_all(note.as_bytes()).await.map_err(failed)?;
+    let mut written = tokio::fs::File::create(beside).await?;
+    written.write_all(note.as_bytes()).await?;
     // a write that failed for want of room says so here
-    written.flush().await.map_err(failed)?;
-    written.sync_all().await.map_err(failed)?;
-    tokio::fs::rename(&beside, file).await.map_err(failed)
+    written.flush().await?;
+    written.sync_all().await?;
+    tokio::fs::rename(beside, file).await
 }
 
 async fn read(file: &Path) -> Result<Option<Checkpoint>, String> {
