@@ -39,8 +39,8 @@ const TABLES: [Table; 5] = [
     },
     Table {
         name: "statement",
-        columns: "log:i idx:i class:i digest:b kind:t version:i iat:i subject:t identity:b verdict:t reason:t body:t \
-                  jws:b",
+        columns: "log:i idx:i class:i digest:b kind:t version:i iat:i subject:t identity:b prev:b instead:b \
+                  verdict:t reason:t body:t jws:b",
         with_entries: "FROM statement WHERE log = $3 AND idx >= $1 AND idx < $2 ORDER BY idx",
     },
     Table {

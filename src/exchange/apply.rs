@@ -5,126 +5,167 @@ use std::collections::{HashMap, HashSet};
 
 use super::Fault;
 use super::judge::Judged;
-use crate::statement::{Digest, Refused};
-use crate::store::append::{Projection, Stored};
-use crate::store::statement::Body;
-use crate::store::{Append, AppendError, Db, Head, LogRow};
+use crate::log::version::{Identified, Step, Waiting, step};
+use crate::statement::{Digest, NodeId, Verified};
+use crate::store::append::{Early, Projection, Stored};
+use crate::store::{Append, AppendError, Db, Head, LogRow, NewEntry};
+
+/// Why a record is held that is not early itself.
+pub const BEHIND: &str = "what stands before it at its record's place is held itself";
 
 /// Appends a chunk to a mirror and gives the log as it stands then. `complete` is the checkpoint that the mirror holds in
 /// full once the chunk is in.
 pub async fn apply(
     db: &Db,
     log: LogRow,
-    mut judged: Judged,
+    judged: Judged,
     complete: Option<&Head>,
     now_ms: i64,
 ) -> Result<LogRow, Fault> {
     if judged.first != log.size {
         return Err(Fault::Moved);
     }
-    // the second time round what is no longer current was taken out; a third may be needed beside another process
+    let early = judged.entries.iter().any(|new| matches!(new.stored, Stored::Held(..)));
+    let mut ordered =
+        if early || db.any_held(log.id).await? { Some(order(db, &log, &judged.entries).await?) } else { None };
+    // a second time where a version is in the way; a third may be needed beside another process
     for _ in 0..3 {
         let append = Append {
             log: &log,
-            entries: &judged.entries,
+            entries: ordered.as_ref().unwrap_or(&judged.entries),
             edge: &judged.edge,
             tiles: &judged.tiles,
             head: complete,
             uploads: &[],
+            max_iat: judged.max_iat,
             now_ms,
         };
         match Box::pin(db.append(&append)).await {
             Ok(()) => {
-                let log = db.log(&log.origin).await?.ok_or_else(|| Fault::Stopped("the log is gone".to_owned()))?;
-                // refusals here may have lowered the highest iat, and what follows must be judged against that
-                return if log.max_iat == judged.max_iat { Ok(log) } else { Err(Fault::Moved) };
+                return db.log(&log.origin).await?.ok_or_else(|| Fault::Stopped("the log is gone".to_owned()));
             }
             Err(AppendError::Moved) => return Err(Fault::Moved),
             Err(AppendError::Store(error)) => return Err(error.into()),
-            // the owner let a version chain fork: the log goes on without the losers
-            Err(AppendError::Superseded(_)) => refuse_superseded(db, &log, &mut judged).await?,
+            // the owner let a version chain fork, or names versions that are not here: the log goes on without the losers
+            Err(AppendError::Superseded(_)) => ordered = Some(order(db, &log, &judged.entries).await?),
             Err(error @ AppendError::Overtaken(_)) => return Err(Fault::Damaged(error.to_string())),
         }
     }
     Err(Fault::Moved)
 }
 
-/// Goes through the records of a chunk in order, as if they came one by one, and refuses each that does not replace the
-/// version current at its place: so every mirror refuses the same ones, wherever its chunks end. One that replaces a
-/// version that is held is held with it. One that replaces a version whose body is not here (it was withheld from this
-/// node, or erased) takes the place of whatever is current: what the gap said is not known, but that it was replaced is.
-async fn refuse_superseded(db: &Db, log: &LogRow, judged: &mut Judged) -> Result<(), Fault> {
-    let mut identities: HashMap<String, Vec<[u8; 32]>> = HashMap::new();
-    for (kind, projection) in judged.entries.iter().filter_map(|entry| record(&entry.stored)) {
-        if let Some(key) = &projection.record {
-            identities.entry(kind.to_owned()).or_default().push(key.identity);
+/// Goes through the records of a chunk in order, as if they came one by one (see [`crate::log::version`]).
+async fn order(db: &Db, log: &LogRow, entries: &[NewEntry]) -> Result<Vec<NewEntry>, Fault> {
+    let mut before = Before::of(db, log, entries).await?;
+    let mut ordered = Vec::with_capacity(entries.len());
+    for (index, new) in (log.size..).zip(entries) {
+        let mut new = new.clone();
+        if let Stored::Accepted(verified, projection) = &new.stored
+            && let Some(key) = &projection.record
+        {
+            let place = (verified.statement().typ.kind.clone(), key.identity);
+            new.stored = before.place(db, log, index, verified.clone(), projection.clone(), place).await?;
         }
-    }
-    let mut current: HashMap<(String, [u8; 32]), Digest> = HashMap::new();
-    for (kind, identities) in identities {
-        for (identity, version) in db.current(&log.origin.node, &kind, &identities).await? {
-            current.insert((kind.clone(), identity), version.digest);
-        }
-    }
-    let (mut held, mut gaps): (HashSet<Digest>, HashSet<Digest>) = Default::default();
-    for entry in &mut judged.entries {
-        match entry.stored {
-            Stored::Held(..) => drop(held.insert(entry.entry.digest)),
-            Stored::Withheld | Stored::Erased => drop(gaps.insert(entry.entry.digest)),
+        match &new.stored {
+            Stored::Held(verified, early) => before.waiting.add(&verified.statement().typ.kind, early.identity),
+            Stored::Withheld | Stored::Erased => drop(before.gaps.insert(new.entry.digest)),
             _ => {}
         }
-        let Some((kind, projection)) = record(&entry.stored) else { continue };
-        let Some(key) = &projection.record else { continue };
-        let place = (kind.to_owned(), key.identity);
-        if projection.prev == current.get(&place).copied() {
-            current.insert(place, entry.entry.digest);
-            continue;
-        }
-        let replaced = match projection.prev {
-            Some(prev) if held.contains(&prev) => Replaced::Held,
-            Some(prev) if gaps.contains(&prev) => Replaced::Gap,
-            Some(prev) => replaced(db, log, &prev).await?,
-            None => Replaced::Known,
-        };
-        if let Stored::Accepted(verified, projection) = &entry.stored {
-            entry.stored = if replaced == Replaced::Gap {
-                let before = current.insert(place, entry.entry.digest);
-                Stored::Accepted(verified.clone(), Projection { prev: before, ..projection.clone() })
-            } else if replaced == Replaced::Held {
-                held.insert(entry.entry.digest);
-                Stored::Held(verified.clone(), "what it replaces is held itself".to_owned())
-            } else {
-                Stored::Refused(verified.jws().to_owned(), Refused::Prev.to_string())
-            };
-        }
+        ordered.push(new);
     }
-    Ok(())
+    Ok(ordered)
 }
 
-/// What this node knows of a version that is not the current one and that another replaces.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Replaced {
-    /// It is early here: another node, whose clock is ahead or whose kinds are newer, may have accepted it, so what
-    /// replaces it must not be refused for that.
-    Held,
-    /// It stands in the log, but its body is not here.
-    Gap,
-    /// It was replaced before, or never stood in this log.
-    Known,
+/// What stands before an entry of a chunk, at the places of the chunk's records.
+struct Before {
+    current: HashMap<Identified, Digest>,
+    waiting: Waiting,
+    /// Entries of the chunk whose bodies are not here.
+    gaps: HashSet<Digest>,
+    /// Which of them, or of those before the chunk, something in it has replaced at a place.
+    filled: HashSet<(Identified, Digest)>,
 }
 
-async fn replaced(db: &Db, log: &LogRow, version: &Digest) -> Result<Replaced, Fault> {
-    let found = db.find(version).await?;
-    let Some(row) = found.iter().find(|row| row.log == log.id) else { return Ok(Replaced::Known) };
-    Ok(match row.body {
-        Body::Here(_) if row.verdict.starts_with("held") => Replaced::Held,
-        Body::Here(_) => Replaced::Known,
-        Body::Withheld | Body::Erased => Replaced::Gap,
-    })
+impl Before {
+    async fn of(db: &Db, log: &LogRow, entries: &[NewEntry]) -> Result<Self, Fault> {
+        let places: HashSet<Identified> = entries.iter().filter_map(|new| place_of(&new.stored)).collect();
+        let mut identities: HashMap<&str, Vec<[u8; 32]>> = HashMap::new();
+        for (kind, identity) in &places {
+            identities.entry(kind).or_default().push(*identity);
+        }
+        let mut current = HashMap::new();
+        for (kind, identities) in identities {
+            for (identity, version) in db.current(&log.origin.node, kind, &identities).await? {
+                current.insert((kind.to_owned(), identity), version.digest);
+            }
+        }
+        let waiting = db.waiting(log.id, &places).await?;
+        Ok(Self { current, waiting, gaps: HashSet::new(), filled: HashSet::new() })
+    }
+
+    /// What becomes of a record that would be accepted but for what stands before it.
+    async fn place(
+        &mut self,
+        db: &Db,
+        log: &LogRow,
+        index: u64,
+        verified: Verified,
+        mut projection: Projection,
+        place: Identified,
+    ) -> Result<Stored, Fault> {
+        if self.waiting.keeps(&place.0, place.1) {
+            return Ok(Stored::Held(verified, Early { why: BEHIND.to_owned(), identity: Some(place.1) }));
+        }
+        let current = self.current.get(&place).copied();
+        let prev = verified.statement().prev;
+        let gap = match prev {
+            Some(prev) if Some(prev) != current => {
+                !self.filled.contains(&(place.clone(), prev))
+                    && (self.gaps.contains(&prev) || db.gap(log.id, &prev, index, &place).await?)
+            }
+            _ => false,
+        };
+        match step(current, prev, gap) {
+            Step::Next => {}
+            Step::OverGap => {
+                projection.prev = current;
+                self.filled.extend(prev.map(|prev| (place.clone(), prev)));
+            }
+            Step::Refused => return Ok(Stored::Superseded(verified, place.1)),
+        }
+        self.current.insert(place, verified.digest());
+        Ok(Stored::Accepted(verified, projection))
+    }
 }
 
-/// Kind and projection of an accepted statement.
-fn record(stored: &Stored) -> Option<(&str, &Projection)> {
+/// Kind and identity of an accepted record.
+fn place_of(stored: &Stored) -> Option<Identified> {
     let Stored::Accepted(verified, projection) = stored else { return None };
-    Some((&verified.statement().typ.kind, projection))
+    projection.record.map(|key| (verified.statement().typ.kind.clone(), key.identity))
+}
+
+/// The same for one record that was held until now: what becomes of it, now that all before it at its place is settled.
+pub async fn place_one(
+    db: &Db,
+    log: i64,
+    issuer: &NodeId,
+    index: u64,
+    verified: Verified,
+    mut projection: Projection,
+) -> Result<Stored, Fault> {
+    let Some(key) = projection.record else { return Ok(Stored::Accepted(verified, projection)) };
+    let place = (verified.statement().typ.kind.clone(), key.identity);
+    let found = db.current(issuer, &place.0, &[key.identity]).await?;
+    let current = found.get(&key.identity).map(|current| current.digest);
+    let prev = verified.statement().prev;
+    let gap = match prev {
+        Some(prev) if Some(prev) != current => db.gap(log, &prev, index, &place).await?,
+        _ => false,
+    };
+    match step(current, prev, gap) {
+        Step::Next => {}
+        Step::OverGap => projection.prev = current,
+        Step::Refused => return Ok(Stored::Superseded(verified, place.1)),
+    }
+    Ok(Stored::Accepted(verified, projection))
 }

@@ -28,7 +28,7 @@ pub struct Judge {
     pub keys: Keys,
     /// The tree so far.
     pub edge: Edge,
-    /// The highest `iat` so far.
+    /// The highest `iat` so far, of all statements whose signatures are good.
     pub max_iat: i64,
 }
 
@@ -121,8 +121,8 @@ impl Judge {
         let stored = settle(&self.kinds, &place, entry.class, verified);
         if matches!(stored, Stored::Accepted(..)) {
             self.keys.take(index, next);
-            self.max_iat = self.max_iat.max(iat);
         }
+        self.max_iat = self.max_iat.max(iat);
         Some(stored)
     }
 
@@ -140,22 +140,26 @@ impl Judge {
             part.into_iter()
                 .map(|((entry, line), checked)| match checked {
                     // the highest iat before it is known only when those before it are judged
-                    Checked::Verified(verified) => settle(&this.kinds, &this.place(i64::MIN), entry.class, verified),
-                    Checked::Refused(refused) => Stored::Refused(body_of(line), refused.to_string()),
-                    Checked::Absent => absent(line),
+                    Checked::Verified(verified) => {
+                        let iat = verified.statement().iat;
+                        (settle(&this.kinds, &this.place(i64::MIN), entry.class, verified), Some(iat))
+                    }
+                    Checked::Refused(refused) => (Stored::Refused(body_of(line), refused.to_string()), None),
+                    Checked::Absent => (absent(line), None),
                 })
                 .collect()
         });
-        for stored in &mut judged {
-            let (Stored::Accepted(verified, _) | Stored::Held(verified, _)) = &*stored else { continue };
-            let iat = verified.statement().iat;
-            if iat < self.max_iat.saturating_sub(TOLERANCE) {
+        for (stored, iat) in &mut judged {
+            let Some(iat) = *iat else { continue };
+            if let Stored::Accepted(verified, _) | Stored::Held(verified, _) = &*stored
+                && iat < self.max_iat.saturating_sub(TOLERANCE)
+            {
                 *stored = Stored::Refused(verified.jws().to_owned(), Refused::Backdated.to_string());
-            } else {
-                self.max_iat = self.max_iat.max(iat);
             }
+            // what is signed counts, whatever else becomes of it, here or at another mirror
+            self.max_iat = self.max_iat.max(iat);
         }
-        judged
+        judged.into_iter().map(|(stored, _)| stored).collect()
     }
 
     fn place(&self, max_iat: i64) -> Place<'_> {

@@ -7,7 +7,7 @@ use super::Class;
 use super::origin::LogName;
 use crate::clock::date_of;
 use crate::statement::{Audience, Kind, Kinds, NodeId, Refused, Statement, Typ, Verified};
-use crate::store::append::{Projection, RecordKey};
+use crate::store::append::{Early, Projection, RecordKey};
 
 /// How far `iat` may lie below an earlier one of its log, and above the clock, in seconds.
 pub const TOLERANCE: i64 = 300;
@@ -30,8 +30,8 @@ pub struct Place<'a> {
 pub enum Verdict {
     /// It holds, and this is what the tables make of it.
     Accepted(Projection),
-    /// It is early, for the reason given; to be judged again.
-    Held(String),
+    /// It is early; to be judged again.
+    Held(Early),
     /// It is refused for good.
     Refused(Refused),
 }
@@ -55,7 +55,11 @@ impl From<Refused> for NotAccepted {
 pub fn judge(kinds: &Kinds, place: &Place<'_>, class: Class, verified: &Verified) -> Verdict {
     match accept(kinds, place, class, verified) {
         Ok(kind) => Verdict::Accepted(project(kind, verified.statement())),
-        Err(NotAccepted::Held(why)) => Verdict::Held(why),
+        Err(NotAccepted::Held(why)) => {
+            let statement = verified.statement();
+            let identity = kinds.find(&statement.typ).and_then(|kind| kind.identity_of(statement));
+            Verdict::Held(Early { why, identity })
+        }
         Err(NotAccepted::Refused(refused)) => Verdict::Refused(refused),
     }
 }
@@ -71,9 +75,6 @@ pub fn accept<'k>(
 ) -> Result<&'k Kind, NotAccepted> {
     let statement = verified.statement();
     fits(place, class, statement)?;
-    if statement.iat > place.now.saturating_add(TOLERANCE) {
-        return Err(NotAccepted::Held(format!("issued {} s ahead of the clock", statement.iat - place.now)));
-    }
     let Some(kind) = kinds.find(&statement.typ) else {
         let Typ { kind, version } = &statement.typ;
         return Err(NotAccepted::Held(format!("kind {kind} version {version} is not known here")));
@@ -83,6 +84,10 @@ pub fn accept<'k>(
     }
     // the day of its iat, not of today: every node must come to the same end
     kind.validate(statement, date_of(statement.iat))?;
+    // last, so that a clock can only put off what will be accepted
+    if statement.iat > place.now.saturating_add(TOLERANCE) {
+        return Err(NotAccepted::Held(format!("issued {} s ahead of the clock", statement.iat - place.now)));
+    }
     Ok(kind)
 }
 

@@ -15,6 +15,7 @@ pub mod note;
 pub mod origin;
 pub mod proof;
 pub mod tile;
+pub mod version;
 
 pub use checkpoint::Checkpoint;
 pub use climb::Climb;

@@ -23,7 +23,7 @@ pub struct Projection {
     pub subject: Option<(String, String)>,
     /// The record's identity and what it says, for a record kind.
     pub record: Option<RecordKey>,
-    /// The version replaced.
+    /// The version replaced: the statement's own `prev`, but where the body of that one is not here.
     pub prev: Option<Digest>,
     /// The statements it is about.
     pub refs: Vec<Digest>,
@@ -44,13 +44,24 @@ pub enum Stored {
     /// Verified and judged good.
     Accepted(Verified, Projection),
     /// Verified, but early: tried again later.
-    Held(Verified, String),
+    Held(Verified, Early),
     /// Kept as evidence, never acted on.
     Refused(String, String),
+    /// A record of this identity, refused for its `prev` alone.
+    Superseded(Verified, [u8; 32]),
     /// The server says that the body is not for this node.
     Withheld,
     /// The server says that the body was erased.
     Erased,
+}
+
+/// Why a statement is held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Early {
+    /// In words.
+    pub why: String,
+    /// Of a record whose kind is known: those behind it with the same identity wait for it.
+    pub identity: Option<[u8; 32]>,
 }
 
 /// One entry to append.
@@ -66,7 +77,7 @@ impl NewEntry {
     /// Kind and version, where the statement could be read.
     pub fn typ(&self) -> Option<&Typ> {
         match &self.stored {
-            Stored::Accepted(v, _) | Stored::Held(v, _) => Some(&v.statement().typ),
+            Stored::Accepted(v, _) | Stored::Held(v, _) | Stored::Superseded(v, _) => Some(&v.statement().typ),
             _ => None,
         }
     }
@@ -87,6 +98,8 @@ pub struct Append<'a> {
     pub head: Option<&'a Head>,
     /// The progress of the uploads that they came from.
     pub uploads: &'a [UploadStep],
+    /// The highest `iat` up to the last of them, of all statements whose signatures are good, whatever came of them.
+    pub max_iat: i64,
     /// Now, milliseconds since 1970.
     pub now_ms: i64,
 }
@@ -194,7 +207,7 @@ async fn grow(tx: &mut Tx, append: &Append<'_>, rows: &Rows<'_>) -> Result<(), A
     let grown = on!(change tx, c => sqlx::query(GROW)
         .bind(int(append.edge.size()))
         .bind(append.edge.encode())
-        .bind(rows.max_iat)
+        .bind(append.max_iat.max(append.log.max_iat))
         .bind(rows.descriptor.map(int))
         .bind(head.map(|head| int(head.size)))
         .bind(head.map(|head| &head.root[..]))
@@ -214,8 +227,6 @@ async fn grow(tx: &mut Tx, append: &Append<'_>, rows: &Rows<'_>) -> Result<(), A
 struct Rows<'a> {
     statements: Vec<Columns<'a>>,
     projections: Projections<'a>,
-    /// The highest `iat` after it, of accepted and held statements alike: every mirror must come to the same number.
-    max_iat: i64,
     /// The index of the last descriptor in it.
     descriptor: Option<u64>,
 }
@@ -229,16 +240,11 @@ impl<'a> Rows<'a> {
             return Err(StoreError::Corrupt(format!("an append to {} that ends elsewhere", append.log.origin)).into());
         }
         let indexed = || (first..).zip(append.entries);
-        let iats = append.entries.iter().filter_map(|new| match &new.stored {
-            Stored::Accepted(verified, _) | Stored::Held(verified, _) => Some(verified.statement().iat),
-            _ => None,
-        });
         let is_descriptor =
             |new: &NewEntry| matches!(&new.stored, Stored::Accepted(v, _) if v.statement().typ.kind == "descriptor");
         Ok(Self {
             projections: Projections::of(first, append.entries.iter().map(|new| &new.stored))?,
             statements: indexed().map(|(index, new)| Columns::of(index, Some(&new.entry), &new.stored)).collect(),
-            max_iat: iats.fold(append.log.max_iat, i64::max),
             descriptor: indexed().filter(|(_, new)| is_descriptor(new)).map(|(index, _)| index).last(),
         })
     }

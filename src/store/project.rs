@@ -10,7 +10,7 @@ use super::record::current_on;
 use super::rows::{MultiRow, insert, insert_returning};
 use crate::log::{Class, Entry};
 use crate::record::name::fold;
-use crate::statement::{Digest, NodeId};
+use crate::statement::{Digest, NodeId, Refused};
 
 /// A row of `statement`, borrowed from what is to be stored.
 pub(super) struct Columns<'a> {
@@ -22,6 +22,8 @@ pub(super) struct Columns<'a> {
     pub(super) iat: Option<i64>,
     pub(super) subject: Option<&'a str>,
     pub(super) identity: Option<&'a [u8]>,
+    pub(super) prev: Option<&'a [u8]>,
+    pub(super) instead: Option<&'a [u8]>,
     pub(super) verdict: &'static str,
     pub(super) reason: Option<String>,
     pub(super) body: &'static str,
@@ -30,9 +32,9 @@ pub(super) struct Columns<'a> {
 
 static STATEMENTS: LazyLock<MultiRow> = LazyLock::new(|| {
     MultiRow::new(
-        "INSERT INTO statement (log, idx, class, digest, kind, version, iat, subject, identity, verdict, reason, \
-         body, jws)",
-        13,
+        "INSERT INTO statement (log, idx, class, digest, kind, version, iat, subject, identity, prev, instead, \
+         verdict, reason, body, jws)",
+        15,
         "",
     )
 });
@@ -65,15 +67,17 @@ impl<'a> Columns<'a> {
     pub(super) fn of(index: u64, entry: Option<&Entry>, stored: &'a Stored) -> Self {
         let (verified, projection) = match stored {
             Stored::Accepted(verified, projection) => (Some(verified), Some(projection)),
-            Stored::Held(verified, _) => (Some(verified), None),
+            Stored::Held(verified, _) | Stored::Superseded(verified, _) => (Some(verified), None),
             Stored::Refused(..) | Stored::Withheld | Stored::Erased => (None, None),
         };
         let (verdict, reason) = match stored {
             Stored::Accepted(..) => ("accepted", None),
-            Stored::Held(_, reason) => ("held", Some(clean(reason))),
+            Stored::Held(_, early) => ("held", Some(clean(&early.why))),
             Stored::Refused(_, reason) => ("refused", Some(clean(reason))),
+            Stored::Superseded(..) => ("refused", Some(Refused::Prev.to_string())),
             Stored::Withheld | Stored::Erased => ("unread", None),
         };
+        let prev = verified.and_then(|v| v.statement().prev.as_ref());
         Self {
             index: int(index),
             class: entry.map_or(0, |entry| i64::from(entry.class == Class::Addressed)),
@@ -82,7 +86,14 @@ impl<'a> Columns<'a> {
             version: verified.map(|v| i64::from(v.statement().typ.version)),
             iat: verified.map(|v| v.statement().iat),
             subject: projection.and_then(|p| p.subject.as_ref()).map(|(key, _)| key.as_str()),
-            identity: projection.and_then(|p| p.record.as_ref()).map(|record| &record.identity[..]),
+            identity: match stored {
+                Stored::Accepted(_, projection) => projection.record.as_ref().map(|record| &record.identity[..]),
+                Stored::Held(_, early) => early.identity.as_ref().map(|identity| &identity[..]),
+                Stored::Superseded(_, identity) => Some(&identity[..]),
+                Stored::Refused(..) | Stored::Withheld | Stored::Erased => None,
+            },
+            prev: prev.map(|prev| &prev.0[..]),
+            instead: projection.and_then(|p| p.prev.as_ref()).filter(|it| Some(*it) != prev).map(|it| &it.0[..]),
             verdict,
             reason,
             body: match stored {
@@ -91,7 +102,9 @@ impl<'a> Columns<'a> {
                 _ => "here",
             },
             jws: match stored {
-                Stored::Accepted(verified, _) | Stored::Held(verified, _) => Some(verified.jws().as_bytes()),
+                Stored::Accepted(verified, _) | Stored::Held(verified, _) | Stored::Superseded(verified, _) => {
+                    Some(verified.jws().as_bytes())
+                }
                 Stored::Refused(jws, _) => Some(jws.as_bytes()),
                 Stored::Withheld | Stored::Erased => None,
             },
@@ -110,6 +123,8 @@ impl<'a> Columns<'a> {
             .bind(row.iat)
             .bind(row.subject)
             .bind(row.identity)
+            .bind(row.prev)
+            .bind(row.instead)
             .bind(row.verdict)
             .bind(row.reason.as_deref())
             .bind(row.body)
@@ -224,8 +239,9 @@ impl<'a> Projections<'a> {
             return Ok(superseded);
         }
         for chain in &self.first {
+            // by its place: the same statement may stand in a log twice
             let current = current_on(tx, chain.issuer, chain.kind, &chain.key.identity).await?;
-            if current != Some(chain.digest) {
+            if current != Some((log, chain.index)) {
                 superseded.extend(&chain.positions);
             }
         }

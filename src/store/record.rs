@@ -30,7 +30,7 @@ pub struct SubjectRow {
 }
 
 /// Identities asked for at once; the last one is repeated where there are fewer.
-const ASKED: usize = 100;
+pub(super) const ASKED: usize = 100;
 
 static CURRENT: LazyLock<String> = LazyLock::new(|| {
     let places: Vec<String> = (3..3 + ASKED).map(|n| format!("${n}")).collect();
@@ -39,7 +39,7 @@ static CURRENT: LazyLock<String> = LazyLock::new(|| {
         places.join(", ")
     )
 });
-const CURRENT_ONE: &str = "SELECT digest FROM record WHERE issuer = $1 AND kind = $2 AND identity = $3";
+const CURRENT_ONE: &str = "SELECT log, idx FROM record WHERE issuer = $1 AND kind = $2 AND identity = $3";
 // What is no record has no versions, and counts as current. The limit is each log's own: one that has much to say about a
 // subject must not hide the others.
 const ABOUT: &str = "SELECT s.log, s.idx, s.class, s.digest, s.verdict, s.reason, s.body, s.jws, \
@@ -109,19 +109,18 @@ impl Db {
     }
 }
 
-/// The digest of a record's current version, as a transaction sees it.
+/// Where a record's current version stands, as a transaction sees it: log and index.
 pub(super) async fn current_on(
     tx: &mut Tx,
     issuer: &NodeId,
     kind: &str,
     identity: &[u8; 32],
-) -> Result<Option<Digest>, StoreError> {
-    let row: Option<(Vec<u8>,)> = on!(tx tx, c => sqlx::query_as(CURRENT_ONE)
+) -> Result<Option<(i64, i64)>, StoreError> {
+    on!(tx tx, c => sqlx::query_as(CURRENT_ONE)
         .bind(issuer.as_str())
         .bind(kind)
         .bind(&identity[..])
-        .fetch_optional(c))?;
-    row.map(|(digest,)| Ok(Digest(hash(&digest)?))).transpose()
+        .fetch_optional(c))
 }
 
 #[derive(FromRow)]

@@ -1,11 +1,16 @@
 //! Statements by place and by digest.
 
+use std::collections::{BTreeMap, HashSet};
+use std::sync::LazyLock;
+
 use sqlx::FromRow;
 
 use super::append::{AppendError, Stored};
 use super::db::{hash, int, nat, on, retry};
 use super::project::{Columns, Projections};
+use super::record::ASKED;
 use super::{Db, StoreError};
+use crate::log::version::{Identified, Waiting};
 use crate::log::{Class, Entry};
 use crate::statement::Digest;
 
@@ -48,8 +53,23 @@ const ABOUT_IT: &str = "SELECT s.log, s.idx, s.class, s.digest, s.verdict, s.rea
      FROM reference r JOIN statement s ON s.log = r.log AND s.idx = r.idx \
      WHERE r.digest = $1 ORDER BY s.log, s.idx LIMIT $2";
 // Whoever comes second finds it settled.
-const SETTLE: &str = "UPDATE statement SET verdict = $1, reason = $2, subject = $3, identity = $4 \
-     WHERE log = $5 AND idx = $6 AND verdict = 'held'";
+const SETTLE: &str = "UPDATE statement SET verdict = $1, reason = $2, subject = $3, identity = $4, instead = $5 \
+     WHERE log = $6 AND idx = $7 AND verdict = 'held'";
+const ANY_HELD: &str = "SELECT idx FROM statement WHERE log = $1 AND verdict = 'held' LIMIT 1";
+// `verdict <> 'accepted'` is the condition of the index
+static WAITING: LazyLock<String> = LazyLock::new(|| {
+    let places: Vec<String> = (3..3 + ASKED).map(|n| format!("${n}")).collect();
+    format!(
+        "SELECT DISTINCT identity FROM statement WHERE log = $1 AND kind = $2 AND verdict <> 'accepted' \
+         AND verdict = 'held' AND identity IN ({})",
+        places.join(", ")
+    )
+});
+const WAITING_KIND: &str = "SELECT idx FROM statement WHERE log = $1 AND kind = $2 AND verdict = 'held' \
+     AND identity IS NULL LIMIT 1";
+const GAP: &str = "SELECT g.idx FROM statement g WHERE g.digest = $1 AND g.log = $2 AND g.idx < $3 \
+     AND g.verdict = 'unread' AND NOT EXISTS (SELECT 1 FROM statement f WHERE f.prev = $1 AND f.log = $2 \
+     AND f.idx < $3 AND f.kind = $4 AND f.identity = $5 AND f.verdict = 'accepted') LIMIT 1";
 
 impl Db {
     /// Entries from `first` on, `count` of them or as many as there are.
@@ -103,6 +123,51 @@ impl Db {
         rows.into_iter().map(StatementRow::try_from).collect()
     }
 
+    /// Whether any statement of a log is held.
+    pub async fn any_held(&self, log: i64) -> Result<bool, StoreError> {
+        let row: Option<(i64,)> = on!(read self, c => sqlx::query_as(ANY_HELD).bind(log).fetch_optional(c))?;
+        Ok(row.is_some())
+    }
+
+    /// What of a log is held at these places, or is of one of their kinds and of no known place.
+    pub async fn waiting(&self, log: i64, places: &HashSet<Identified>) -> Result<Waiting, StoreError> {
+        let mut waiting = Waiting::default();
+        let mut by_kind: BTreeMap<&str, Vec<&[u8; 32]>> = BTreeMap::new();
+        for (kind, identity) in places {
+            by_kind.entry(kind).or_default().push(identity);
+        }
+        for (kind, identities) in by_kind {
+            let row: Option<(i64,)> =
+                on!(read self, c => sqlx::query_as(WAITING_KIND).bind(log).bind(kind).fetch_optional(c))?;
+            if row.is_some() {
+                waiting.add(kind, None);
+            }
+            for asked in identities.chunks(ASKED) {
+                let asked = (0..ASKED).map(|n| &asked[n.min(asked.len() - 1)][..]);
+                let rows: Vec<(Vec<u8>,)> = on!(read self, c => asked
+                    .fold(sqlx::query_as(WAITING.as_str()).bind(log).bind(kind), |query, identity| query.bind(identity))
+                    .fetch_all(c))?;
+                for (identity,) in rows {
+                    waiting.add(kind, Some(hash(&identity)?));
+                }
+            }
+        }
+        Ok(waiting)
+    }
+
+    /// Whether a digest names an entry of a log below an index whose body is not here, and that no accepted record of
+    /// this place below it has replaced yet.
+    pub async fn gap(&self, log: i64, digest: &Digest, below: u64, place: &Identified) -> Result<bool, StoreError> {
+        let row: Option<(i64,)> = on!(read self, c => sqlx::query_as(GAP)
+            .bind(&digest.as_bytes()[..])
+            .bind(log)
+            .bind(int(below))
+            .bind(&place.0)
+            .bind(&place.1[..])
+            .fetch_optional(c))?;
+        Ok(row.is_some())
+    }
+
     /// A held statement is now accepted, or refused: moves its projections in. One that is held no longer stays as it is.
     pub async fn settle(&self, log: i64, index: u64, stored: &Stored) -> Result<(), AppendError> {
         let columns = Columns::of(index, None, stored);
@@ -114,6 +179,7 @@ impl Db {
                 .bind(columns.reason.as_deref())
                 .bind(columns.subject)
                 .bind(columns.identity)
+                .bind(columns.instead)
                 .bind(log)
                 .bind(int(index))
                 .execute(c))?;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use kaopu::statement::Digest;
-use kaopu::store::append::Stored;
+use kaopu::store::append::{Early, Stored};
 use kaopu::store::statement::Body;
 use kaopu::store::upload::{Counts, UploadStep};
 use kaopu::store::{AppendError, Db, NewEntry};
@@ -107,7 +107,7 @@ on_both! {
             entry(version(first.clone(), 1, 1)),
             entry(version(second.clone(), 1, 2)),
             entry(event(statement(&row.origin, "descriptor", 2, None))),
-            entry(Stored::Held(held.clone(), "kind tomorrow is not known here".to_owned())),
+            entry(Stored::Held(held.clone(), Early { why: "kind tomorrow is not known here".to_owned(), identity: None })),
             entry(Stored::Refused("neither\0 a JWS".to_owned(), "not a compact JWS".to_owned())),
             entry(Stored::Withheld),
         ];

@@ -68,7 +68,7 @@ fn projection(statement: &Verified, record: Option<RecordKey>) -> Projection {
 /// An entry with what is stored of it.
 pub fn entry(stored: Stored) -> NewEntry {
     let entry = match &stored {
-        Stored::Accepted(verified, _) | Stored::Held(verified, _) => {
+        Stored::Accepted(verified, _) | Stored::Held(verified, _) | Stored::Superseded(verified, _) => {
             Entry { class: class_of(&verified.statement().aud), digest: verified.digest() }
         }
         Stored::Refused(jws, _) => Entry { class: class_of(&Audience::Everyone), digest: Digest::of(jws.as_bytes()) },
@@ -91,7 +91,8 @@ pub async fn append(
     }
     let head = Head { size: edge.size(), root: edge.root(), note: "示例".to_owned(), seen_ms: 1 };
     let head = log.own.then_some(&head);
-    db.append(&Append { log, entries, edge: &edge, tiles: &tiles, head, uploads, now_ms: 1 }).await?;
+    let max_iat = 1_800_000_000;
+    db.append(&Append { log, entries, edge: &edge, tiles: &tiles, head, uploads, max_iat, now_ms: 1 }).await?;
     Ok(again(db, log).await)
 }
 

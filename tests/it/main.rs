@@ -25,6 +25,7 @@ mod line;
 mod log_vectors;
 mod lost_answer;
 mod lying_peer;
+mod mirrors;
 mod mutual_tls;
 mod own_log;
 mod peer_interface;

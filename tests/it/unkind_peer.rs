@@ -102,7 +102,7 @@ async fn what_replaces_a_version_that_came_early_is_as_early() {
     pair.listener.holds(&origin, 4).await;
     assert!(pair.verdict(1).await.starts_with("held: issued 400 s ahead"));
     for index in [2, 3] {
-        assert_eq!(pair.verdict(index).await, "held: what it replaces is held itself");
+        assert_eq!(pair.verdict(index).await, "held: what stands before it at its record's place is held itself");
     }
     pair.later(200);
     for index in [1, 2, 3] {

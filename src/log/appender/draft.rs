@@ -187,7 +187,7 @@ impl Draft {
             let place = Place { owner: &origin.node, log: origin.log, max_iat: judged.max_iat, now };
             let projection = match judge(&self.judged_by.kinds, &place, class, verified) {
                 Verdict::Accepted(projection) => projection,
-                Verdict::Held(why) => return Err(AppendError::Held(position, why)),
+                Verdict::Held(early) => return Err(AppendError::Held(position, early.why)),
                 Verdict::Refused(why) => return Err(refused(why)),
             };
             if let Some(keys) = keys {
@@ -300,6 +300,7 @@ impl Sealed {
             tiles: &self.tiles,
             head: Some(&self.head),
             uploads: &self.uploads,
+            max_iat: self.tip.row.max_iat,
             now_ms: self.now_ms,
         }
     }

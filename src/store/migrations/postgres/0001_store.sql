@@ -68,7 +68,9 @@ CREATE TABLE statement (
   version   BIGINT, -- of the kind
   iat       BIGINT, -- seconds
   subject   TEXT COLLATE "C", -- key of the subject, where there is one
-  identity  BYTEA, -- of an accepted record: leads to its row in `record`
+  identity  BYTEA, -- of a record that is accepted (leads to its row in `record`), held, or refused for its prev
+  prev      BYTEA, -- the version that it says it replaces
+  instead   BYTEA, -- the one that it replaced, where the body of prev is not here
   verdict   TEXT COLLATE "C" NOT NULL, -- accepted; held: early, tried again; refused: evidence; unread: no body came
   reason    TEXT COLLATE "C", -- why held or refused
   body      TEXT COLLATE "C" NOT NULL, -- here, withheld (by who served it), erased
@@ -95,6 +97,9 @@ CREATE TABLE statement_15 PARTITION OF statement FOR VALUES WITH (MODULUS 16, RE
 CREATE INDEX statement_digest ON statement (digest);
 CREATE INDEX statement_subject ON statement (subject) WHERE subject IS NOT NULL;
 CREATE INDEX statement_held ON statement (log, idx) WHERE verdict = 'held';
+CREATE INDEX statement_unknown ON statement (log, kind) WHERE verdict = 'held' AND identity IS NULL;
+CREATE INDEX statement_aside ON statement (identity) WHERE identity IS NOT NULL AND verdict <> 'accepted';
+CREATE INDEX statement_prev ON statement (prev) WHERE prev IS NOT NULL;
 CREATE INDEX statement_descriptor ON statement (log, idx) WHERE kind = 'descriptor';
 
 -- Which statements are about a statement: accepted ones that name its digest in `ref`.

@@ -68,7 +68,9 @@ CREATE TABLE statement (
   version   INTEGER,                        -- of the kind
   iat       INTEGER,                        -- seconds
   subject   TEXT,                           -- key of the subject, where there is one
-  identity  BLOB,                           -- of an accepted record: leads to its row in `record`
+  identity  BLOB,                           -- of a record that is accepted (leads to its row in `record`), held, or refused for its prev
+  prev      BLOB,                           -- the version that it says it replaces
+  instead   BLOB,                           -- the one that it replaced, where the body of prev is not here
   verdict   TEXT NOT NULL,                  -- accepted; held: early, tried again; refused: evidence; unread: no body came
   reason    TEXT,                           -- why held or refused
   body      TEXT NOT NULL,                  -- here, withheld (by who served it), erased
@@ -79,6 +81,9 @@ CREATE TABLE statement (
 CREATE INDEX statement_digest ON statement (digest);
 CREATE INDEX statement_subject ON statement (subject) WHERE subject IS NOT NULL;
 CREATE INDEX statement_held ON statement (log, idx) WHERE verdict = 'held';
+CREATE INDEX statement_unknown ON statement (log, kind) WHERE verdict = 'held' AND identity IS NULL;
+CREATE INDEX statement_aside ON statement (identity) WHERE identity IS NOT NULL AND verdict <> 'accepted';
+CREATE INDEX statement_prev ON statement (prev) WHERE prev IS NOT NULL;
 CREATE INDEX statement_descriptor ON statement (log, idx) WHERE kind = 'descriptor';
 
 -- Which statements are about a statement: accepted ones that name its digest in `ref`.
