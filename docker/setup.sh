@@ -5,7 +5,7 @@ set -eu
 make_node() {
   id=$1 name=$2 host=$3
   if [ ! -e "/nodes/$id/node.toml" ]; then
-    kaopu init "/nodes/$id" --node "$id" --name "$name" --url "https://$host:7443" --listen 0.0.0.0:7443 \
+    kaopu init "/nodes/$id" --unencrypted --node "$id" --name "$name" --url "https://$host:7443" --listen 0.0.0.0:7443 \
       --store "postgres://kaopu:$KAOPU_DB_PASSWORD@postgres/node_$id"
   fi
 }

@@ -79,6 +79,8 @@ pub struct Files {
     pub certificate: PathBuf,
     /// Its key.
     pub certificate_key: PathBuf,
+    /// A file of mode 0600 with the passphrase of the private keys; without it the environment or the terminal gives it.
+    pub passphrase: Option<PathBuf>,
     /// The folder in which the newest checkpoints of the own logs are remembered: outside the database and its backups, so
     /// that a database that was set back is noticed.
     pub memory: PathBuf,
@@ -90,6 +92,7 @@ impl Default for Files {
             keys: "keys".into(),
             certificate: "certs/node.pem".into(),
             certificate_key: "certs/node.key".into(),
+            passphrase: None,
             memory: "data".into(),
         }
     }
@@ -298,6 +301,9 @@ impl Config {
         for path in [&mut files.keys, &mut files.certificate, &mut files.certificate_key, &mut files.memory] {
             *path = folder.join(&*path);
         }
+        if let Some(passphrase) = &mut files.passphrase {
+            *passphrase = folder.join(&*passphrase);
+        }
         if let Some(schemas) = &mut self.schemas {
             *schemas = folder.join(&*schemas);
         }
@@ -338,7 +344,7 @@ mod tests {
         assert!(config.files.keys.is_absolute() && config.files.keys.ends_with("keys"));
         assert!(config.store.expose().ends_with("/data/kaopu.db"));
         // each key that there is stands in the sample, if need be as a comment
-        for key in ["schemas", "in_flight", "retry_held_seconds", "certificate_key", "local", "enabled"] {
+        for key in ["schemas", "in_flight", "retry_held_seconds", "certificate_key", "passphrase", "local", "enabled"] {
             assert!(SAMPLE.contains(&format!("\n{key} = ")) || SAMPLE.contains(&format!("\n# {key} = ")), "{key}");
         }
     }

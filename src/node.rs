@@ -16,11 +16,11 @@ use crate::log::Origin;
 use crate::log::appender::{AppendError, Appender};
 use crate::log::origin::LogName;
 use crate::statement::kind::SchemaError;
-use crate::statement::{Kinds, NodeId, SigningKey};
+use crate::statement::{Kinds, NodeId};
 use crate::store::{Db, StoreError};
 use crate::trust::certificates;
-use crate::trust::descriptor::{Descriptor, DescriptorError};
-use crate::trust::keys::{KeyFileError, NodeKeys, read_secret};
+use crate::trust::descriptor::{Descriptor, DescriptorError, Purpose};
+use crate::trust::keys::{KeyFileError, KeyStore, NoKey, Passphrases, read_private};
 use crate::trust::registry::Registry;
 use crate::trust::tls::{Identity, TlsError};
 
@@ -38,10 +38,10 @@ pub struct Node {
     pub clock: Clock,
     /// Its peers.
     pub registry: Registry,
-    /// Its private keys.
-    pub keys: NodeKeys,
-    /// The key that signs its statements; one of those.
-    pub signing: Arc<SigningKey>,
+    /// Its private keys. Statements are signed by `records.say` and `exchange.say`, which know which key is active.
+    pub keys: KeyStore,
+    /// What opens its encrypted files.
+    pub passphrases: Passphrases,
     /// Its newest descriptor.
     pub descriptor: Descriptor,
     /// Appends to its `records` log.
@@ -77,9 +77,9 @@ pub enum NodeError {
     /// The store has no log of this node.
     #[error("the store holds no log of {0}; `kaopu init` makes a node and its store")]
     NotInitialised(NodeId),
-    /// A key is not the one that the descriptor names.
-    #[error("keys/{0} is not the key that the node's newest descriptor names")]
-    WrongKey(&'static str),
+    /// A key that the newest descriptor names is not here.
+    #[error("keys: {0}")]
+    NoKey(#[from] NoKey),
     /// A file can't be read.
     #[error("{}: {error}", path.display())]
     File {
@@ -98,28 +98,40 @@ impl Node {
     pub async fn open(config: Config, clock: Clock) -> Result<Self, NodeError> {
         let id = config.node.id.clone();
         let kinds = kinds(&config)?;
-        let keys = NodeKeys::read(&config.files.keys)?;
-        let identity = Arc::new(read_identity(&config, clock.clone())?);
+        let passphrases = Passphrases::of_node(config.files.passphrase.clone());
+        let keys = KeyStore::open(&config.files.keys, passphrases.clone());
         let db = Db::open(config.store.expose()).await?;
         let (records, descriptor) = own_log(&db, &id, LogName::Records).await?;
         let (exchange, _) = own_log(&db, &id, LogName::Exchange).await?;
-        check_keys(&keys, &descriptor, &records, &exchange)?;
-        let appender = |origin: Origin, key: &Arc<SigningKey>| {
+        // opening an encrypted key takes a while, so all are opened at once
+        let named = [Purpose::Sign, Purpose::Log(records.clone()), Purpose::Log(exchange.clone())];
+        let identity = std::thread::scope(|scope| {
+            let certificate = scope.spawn(|| read_certificate(&config, &passphrases));
+            keys.prepare(descriptor.active(&named));
+            certificate.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        });
+        let (chain, key) = identity?;
+        let identity = Arc::new(Identity::new(id.clone(), chain, key, clock.clone())?);
+        keys.signing(&descriptor)?;
+        for origin in [&records, &exchange] {
+            keys.log(&descriptor, origin)?;
+        }
+        let appender = |origin: Origin| {
             let file = format!("{}-{}.checkpoint", origin.log.as_str(), origin.generation);
             let memory = config.files.memory.join(file);
-            let (db, key, kinds, clock) = (db.clone(), Arc::clone(key), kinds.clone(), clock.clone());
-            Appender::start_remembering(db, origin, key, kinds, clock, Some(memory))
+            let (db, keys, kinds, clock) = (db.clone(), keys.clone(), kinds.clone(), clock.clone());
+            Appender::start_remembering(db, origin, keys, kinds, clock, Some(memory))
         };
         Ok(Self {
-            records: appender(records, &keys.log_records).await?,
-            exchange: appender(exchange, &keys.log_exchange).await?,
+            records: appender(records).await?,
+            exchange: appender(exchange).await?,
             registry: Registry::load(db.clone()).await?,
-            signing: Arc::clone(&keys.sign),
             config: Arc::new(config),
             id,
             kinds,
             clock,
             keys,
+            passphrases,
             descriptor,
             identity,
             db,
@@ -159,30 +171,12 @@ pub async fn own_log(db: &Db, id: &NodeId, name: LogName) -> Result<(Origin, Des
     Ok((log.origin, descriptor))
 }
 
-fn check_keys(keys: &NodeKeys, newest: &Descriptor, records: &Origin, exchange: &Origin) -> Result<(), NodeError> {
-    if !newest.key_ring().sign.contains_key(keys.sign.public().kid()) {
-        return Err(NodeError::WrongKey("sign.pem"));
-    }
-    for (origin, file) in [(records, "log-records.pem"), (exchange, "log-exchange.pem")] {
-        let key = keys.log(origin.log).public().ed25519_bytes();
-        if !newest.log_keys(origin).iter().any(|named| Some(named.key) == key) {
-            return Err(NodeError::WrongKey(file));
-        }
-    }
-    Ok(())
-}
-
-/// The node's certificate and its key, from the files that the configuration names.
-fn read_identity(config: &Config, clock: Clock) -> Result<Identity, NodeError> {
-    let (chain, key) = read_certificate(config)?;
-    Ok(Identity::new(config.node.id.clone(), chain, key, clock)?)
-}
-
 type Certificate = (Vec<rustls_pki_types::CertificateDer<'static>>, rustls_pki_types::PrivateKeyDer<'static>);
 
-fn read_certificate(config: &Config) -> Result<Certificate, NodeError> {
+/// The node's certificate and its key, from the files that the configuration names.
+fn read_certificate(config: &Config, passphrases: &Passphrases) -> Result<Certificate, NodeError> {
     let path = &config.files.certificate;
     let pem = std::fs::read_to_string(path).map_err(|error| NodeError::File { path: path.clone(), error })?;
-    let key = read_secret(&config.files.certificate_key)?;
+    let key = read_private(&config.files.certificate_key, passphrases)?;
     Ok((certificates::read_chain(&pem)?, certificates::read_key(&key)?))
 }

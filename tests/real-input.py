@@ -45,7 +45,7 @@ class Node:
     def __init__(self, kaopu, folder, node, name):
         self.kaopu, self.folder, self.id, self.config, self.server = kaopu, folder, node, folder / "node.toml", None
         peer, local = free_port(), free_port()
-        self.run("init", folder, "--node", node, "--name", name, "--url", f"https://127.0.0.1:{peer}", "--listen", f"127.0.0.1:{peer}")
+        self.run("init", "--unencrypted", folder, "--node", node, "--name", name, "--url", f"https://127.0.0.1:{peer}", "--listen", f"127.0.0.1:{peer}")
         text = self.config.read_text(encoding="utf-8")
         if "7080" in text:
             self.config.write_text(text.replace("7080", str(local)), encoding="utf-8")

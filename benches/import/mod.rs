@@ -7,7 +7,7 @@ use kaopu::clock::Clock;
 use kaopu::import::PersonKey;
 use kaopu::import::upload::{Import, Origin};
 use kaopu::log::appender::Submission;
-use kaopu::statement::{Kinds, SigningKey};
+use kaopu::statement::Kinds;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
@@ -40,7 +40,6 @@ pub async fn measure(kind: Kind, rows: u64) -> Imported {
         db: db.clone(),
         node: own.origin.node.clone(),
         kind: penalty,
-        signing: Arc::new(SigningKey::from_pem(&own.sign.to_pem()).expect("the key again")),
         persons: Arc::new(PersonKey::generate(&mut rng)),
         records: records.clone(),
         clock: Clock::fixed(NOW * 1000),

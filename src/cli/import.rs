@@ -69,7 +69,6 @@ async fn run(args: &Import, shared: &Shared, target: Option<&Target>) -> Result<
         db: node.db.clone(),
         node: node.id.clone(),
         kind: Arc::clone(&kind),
-        signing: Arc::clone(&node.signing),
         persons: Arc::new(person_key(&node.config.files.keys)?),
         records: node.records.clone(),
         clock: node.clock.clone(),

@@ -7,7 +7,6 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use clap::ValueEnum;
@@ -21,7 +20,8 @@ use kaopu::statement::{Kinds, NodeId, Suite, Verified};
 use kaopu::store::Db;
 use kaopu::trust::certificates::{self, Wanted};
 use kaopu::trust::descriptor::{Descriptor, KeyState, LogEntry, TlsTrust, is_endpoint, spoken, thumbprint};
-use kaopu::trust::keys::{NodeKeys, RootKeys, write_secret};
+use kaopu::trust::keys::passphrase::SHORTEST;
+use kaopu::trust::keys::{AtRest, NodeKeys, Passphrases, RootKeys, write_private, write_secret};
 use serde_json::json;
 
 use super::{Shared, print_json, print_line};
@@ -56,9 +56,18 @@ pub struct Init {
     /// sqlite:PATH (relative to DIR), or postgres://…
     #[arg(long, value_name = "URL", default_value = "sqlite:data/kaopu.db")]
     store: String,
+    /// Keep the private keys in clear, in files that only their owner can read
+    #[arg(long)]
+    unencrypted: bool,
     /// The suite that signs statements and descriptors
     #[arg(long, value_enum, ignore_case = true, default_value = "EdDSA")]
     suite: SuiteName,
+}
+
+/// How the keys are kept at rest.
+struct Kept {
+    node: AtRest,
+    root: AtRest,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -87,6 +96,7 @@ impl Init {
         let (url, listen) = self.addresses()?;
         let clock = Clock::System;
         self.find_room()?;
+        let at_rest = self.at_rest()?;
         fs::create_dir_all(&self.dir).with_context(|| format!("cannot make {}", self.dir.display()))?;
         private_folder(&self.dir.join("data")).with_context(|| format!("cannot make {}/data", self.dir.display()))?;
         let db = self.open_store().await?;
@@ -94,7 +104,7 @@ impl Init {
 
         let keys = NodeKeys::generate(self.suite.into(), &mut rng());
         let roots = RootKeys::generate(self.suite.into(), &mut rng());
-        let ca = self.write_files(&keys, &roots, &url, clock.now())?;
+        let ca = self.write_files(&keys, &roots, &at_rest, &url, clock.now())?;
         let descriptor = self.describe(&keys, &roots, ca, &url, clock.now());
         let signed = descriptor.sign(&roots.root, clock.now(), &mut rng())?;
         let begun = self.begin_logs(&db, &keys, &signed, &clock).await;
@@ -166,23 +176,53 @@ impl Init {
         }
     }
 
+    /// How the keys are kept: under which passphrase, that of the root keys apart, or in clear because somebody said so.
+    fn at_rest(&self) -> anyhow::Result<Kept> {
+        if self.unencrypted {
+            return Ok(Kept { node: AtRest::Clear, root: AtRest::Clear });
+        }
+        let node = Passphrases::of_node(None);
+        let root = Passphrases::of_root(&node);
+        let encrypted = |passphrases: &Passphrases, whose: &str| -> anyhow::Result<AtRest> {
+            let Some(passphrase) = passphrases.for_new_keys(whose)? else {
+                bail!(
+                    "the private keys are to be encrypted: name a file of mode 0600 that holds a passphrase in \
+                     KAOPU_PASSPHRASE_FILE, or run this on a terminal; --unencrypted keeps them in clear, for whoever \
+                     protects them otherwise"
+                );
+            };
+            if !passphrase.is_long() {
+                bail!("the passphrase for {whose} is shorter than {SHORTEST} characters");
+            }
+            Ok(AtRest::Encrypted(passphrase))
+        };
+        Ok(Kept { node: encrypted(&node, "the node's keys")?, root: encrypted(&root, "the root keys")? })
+    }
+
     /// Keys and certificates; the authority's certificate comes back.
-    fn write_files(&self, keys: &NodeKeys, roots: &RootKeys, url: &str, now: i64) -> anyhow::Result<TlsTrust> {
+    fn write_files(
+        &self,
+        keys: &NodeKeys,
+        roots: &RootKeys,
+        at_rest: &Kept,
+        url: &str,
+        now: i64,
+    ) -> anyhow::Result<TlsTrust> {
         let folder = |name: &str| -> anyhow::Result<PathBuf> {
             let path = self.dir.join(name);
             private_folder(&path).with_context(|| format!("cannot make {}", path.display()))?;
             Ok(path)
         };
         let (key_folder, certs) = (folder("keys")?, folder("certs")?);
-        keys.write(&key_folder)?;
+        keys.write(&key_folder, &at_rest.node)?;
         write_secret(&key_folder.join("person.key"), PersonKey::generate(&mut rng()).to_text().as_bytes())?;
-        roots.write(&key_folder)?;
+        roots.write(&key_folder, &at_rest.root)?;
         let host = url.parse::<http::Uri>()?.host().map(str::to_owned);
         let wanted = Wanted { node: &self.node, host: host.as_deref(), now };
         let ca = certificates::make_ca(&wanted)?;
         let node = certificates::make_node(&wanted, &ca)?;
-        write_secret(&certs.join("ca.key"), ca.key.as_bytes())?;
-        write_secret(&certs.join("node.key"), node.key.as_bytes())?;
+        write_private(&certs.join("ca.key"), &ca.key, &at_rest.node)?;
+        write_private(&certs.join("node.key"), &node.key, &at_rest.node)?;
         self.write("certs/ca.pem", &ca.certificate)?;
         self.write("certs/node.pem", &node.certificate)?;
         let certificate = certificates::read_chain(&ca.certificate)?.swap_remove(0);
@@ -220,8 +260,7 @@ impl Init {
         for log in [LogName::Records, LogName::Exchange] {
             let origin = self.origin(log);
             db.create_log(&origin, true).await?;
-            let key = Arc::clone(keys.log(log));
-            let appender = Appender::start(db.clone(), origin, key, kinds.clone(), clock.clone()).await?;
+            let appender = Appender::start(db.clone(), origin, keys.store(), kinds.clone(), clock.clone()).await?;
             appender.append(Submission { statements: vec![signed.clone()], ..Submission::default() }).await?;
             appender.stop().await;
         }

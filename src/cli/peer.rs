@@ -8,11 +8,10 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use kaopu::clock::Clock;
-use kaopu::log::appender::Submission;
 use kaopu::log::origin::LogName;
 use kaopu::node::status::Status;
 use kaopu::node::{Node, rng};
-use kaopu::statement::{Audience, NodeId, Reader, Salt, Statement, Typ, Verified, envelope};
+use kaopu::statement::{Audience, NodeId, Reader, Salt, Statement, Typ, Verified};
 use kaopu::store::Db;
 use kaopu::store::peer::PeerRow;
 use kaopu::trust::descriptor::{Descriptor, is_endpoint, spoken};
@@ -111,8 +110,7 @@ impl Add {
         let known = node.db.peers().await?.into_iter().find(|row| row.node == descriptor.node);
         let outcome = judge(known.as_ref(), &jws, &descriptor, self.url.as_deref())?;
         if outcome != Outcome::Unchanged {
-            let change = self.change(node, by, &jws, outcome)?;
-            node.exchange.append(Submission { statements: vec![change], ..Submission::default() }).await?;
+            node.exchange.say(self.change(node, by, &jws, outcome)).await?;
             let row = PeerRow {
                 node: descriptor.node.clone(),
                 state: ACTIVE.to_owned(),
@@ -143,7 +141,7 @@ impl Add {
     }
 
     /// The statement that the exchange log keeps of it.
-    fn change(&self, node: &Node, by: &str, jws: &Verified, outcome: Outcome) -> anyhow::Result<Verified> {
+    fn change(&self, node: &Node, by: &str, jws: &Verified, outcome: Outcome) -> Statement {
         let mut body = Map::new();
         body.insert("of".to_owned(), json!("peer"));
         body.insert("subject".to_owned(), json!(jws.issuer()));
@@ -153,7 +151,7 @@ impl Add {
             body.insert("reason".to_owned(), Value::String(reason.clone()));
         }
         body.insert("digest".to_owned(), json!(jws.digest()));
-        let statement = Statement {
+        Statement {
             typ: Typ::first("change"),
             iss: node.id.clone(),
             iat: node.clock.now(),
@@ -163,8 +161,7 @@ impl Add {
             prev: None,
             refs: Vec::new(),
             body,
-        };
-        Ok(envelope::sign(statement, &node.signing)?)
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use super::row::Judge;
 use super::{NotAnUpload, PersonKey, Sheet};
 use crate::clock::Clock;
 use crate::log::appender::{AppendError, Appender};
-use crate::statement::{Kind, NodeId, SigningKey};
+use crate::statement::{Kind, NodeId};
 use crate::store::upload::{Counts, FaultRow, UploadRow};
 use crate::store::{Db, StoreError};
 
@@ -32,8 +32,6 @@ pub struct Import {
     pub node: NodeId,
     /// The kind of all rows.
     pub kind: Arc<Kind>,
-    /// The key that signs.
-    pub signing: Arc<SigningKey>,
     /// The secret under which natural persons are known.
     pub persons: Arc<PersonKey>,
     /// The appender of the node's records log.

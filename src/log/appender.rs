@@ -8,7 +8,10 @@
 //! log again, judge anew and try again.
 
 mod draft;
+mod fault;
 mod memory;
+mod say;
+mod submission;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -18,11 +21,15 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use self::draft::{Draft, JudgedBy, Sealed, Tip};
+pub use self::fault::AppendError;
+use self::submission::Job;
+pub use self::submission::{Appended, Submission};
 use super::Origin;
 use crate::clock::Clock;
-use crate::statement::{Kinds, Refused, SigningKey, Verified};
-use crate::store::upload::UploadStep;
-use crate::store::{self, Db, LogState, StoreError};
+use crate::statement::{Kinds, SigningKey};
+use crate::store::{self, Db, LogState};
+use crate::trust::descriptor::Descriptor;
+use crate::trust::keys::KeyStore;
 
 /// Statements in one transaction.
 pub const MAX_BATCH: usize = 4096;
@@ -36,72 +43,22 @@ pub struct Appender {
     jobs: mpsc::Sender<Job>,
     sizes: watch::Receiver<u64>,
     end: watch::Sender<bool>,
-}
-
-/// Statements that go in together or not at all.
-#[derive(Clone, Debug, Default)]
-pub struct Submission {
-    /// The statements, of the log's owner.
-    pub statements: Vec<Verified>,
-    /// What they mean for the uploads that they came from.
-    pub uploads: Vec<UploadStep>,
-}
-
-/// Where a submission stands now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Appended {
-    /// The index of its first statement.
-    pub first: u64,
-    /// The size of the log after the commit that held it.
-    pub size: u64,
-}
-
-/// Why a submission was not appended.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum AppendError {
-    /// The `prev` of these (positions in the submission) is not the current version: judge and sign them anew.
-    #[error("{} statements replace what is no longer current", .0.len())]
-    Superseded(Vec<usize>),
-    /// An upload of the submission has moved on: another process takes its rows.
-    #[error("another process goes on with the same upload")]
-    Overtaken,
-    /// The statement at this position may not stand in this log.
-    #[error("statement {0} is refused: {1}")]
-    Refused(usize, Refused),
-    /// The statement at this position is early: an own log takes none such.
-    #[error("statement {0} is early: {1}")]
-    Held(usize, String),
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The appender has stopped, and why.
-    #[error("this log takes no more statements: {0}")]
-    Stopped(String),
-}
-
-/// A submission under way.
-pub(super) struct Job {
-    pub(super) submission: Submission,
-    answer: oneshot::Sender<Result<Appended, AppendError>>,
-}
-
-impl Job {
-    pub(super) fn answer(self, result: Result<Appended, AppendError>) {
-        // whoever asked may have gone away; what was committed stays
-        let _ = self.answer.send(result);
-    }
+    keys: KeyStore,
+    /// The last descriptor of the log, as far as this process has seen.
+    descriptors: watch::Receiver<Option<Arc<Descriptor>>>,
 }
 
 impl Appender {
-    /// Starts the task of the log of an origin, which must be this node's own and exist.
+    /// Starts the task of the log of an origin, which must be this node's own and exist. Of the keys it takes those that
+    /// the log's last descriptor names.
     pub async fn start(
         db: Db,
         origin: Origin,
-        log_key: Arc<SigningKey>,
+        keys: impl Into<KeyStore>,
         kinds: Kinds,
         clock: Clock,
     ) -> Result<Self, AppendError> {
-        Self::start_remembering(db, origin, log_key, kinds, clock, None).await
+        Self::start_remembering(db, origin, keys, kinds, clock, None).await
     }
 
     /// The same, with a file outside database and backup that remembers the largest checkpoint: a log that shows less was
@@ -109,7 +66,7 @@ impl Appender {
     pub async fn start_remembering(
         db: Db,
         origin: Origin,
-        log_key: Arc<SigningKey>,
+        keys: impl Into<KeyStore>,
         kinds: Kinds,
         clock: Clock,
         file: Option<PathBuf>,
@@ -129,11 +86,14 @@ impl Appender {
         }
         let (jobs, receiver) = mpsc::channel(WAITING);
         let (size, sizes) = watch::channel(tip.size());
+        let (descriptor, descriptors) = watch::channel(tip.descriptor());
         let (end, ended) = watch::channel(false);
+        let keys = keys.into();
         let task = Task {
             db,
             origin,
-            log_key,
+            keys: keys.clone(),
+            descriptor,
             judged_by: JudgedBy { kinds, clock },
             receiver,
             late: VecDeque::new(),
@@ -149,7 +109,7 @@ impl Appender {
             while remembering.join_next().await.is_some() {}
             drop(running);
         });
-        Ok(Self { jobs, sizes, end })
+        Ok(Self { jobs, sizes, end, keys, descriptors })
     }
 
     /// Appends, and answers after the commit.
@@ -158,6 +118,14 @@ impl Appender {
         let (answer, answered) = oneshot::channel();
         self.jobs.send(Job { submission, answer }).await.map_err(|_| stopped())?;
         answered.await.map_err(|_| stopped())?
+    }
+
+    /// The key that signs statements for the end of the log, as far as this process has seen it. After a statement was
+    /// refused for its key, that is the newest end.
+    pub fn signing(&self) -> Result<Arc<SigningKey>, AppendError> {
+        let descriptor = self.descriptors.borrow().clone();
+        let descriptor = descriptor.ok_or_else(|| AppendError::Unsigned("the log has no descriptor yet".to_owned()))?;
+        Ok(self.keys.signing(&descriptor)?)
     }
 
     /// Sizes after each commit of this process.
@@ -189,7 +157,8 @@ async fn load(db: &Db, origin: &Origin) -> Result<Tip, AppendError> {
 struct Task {
     db: Db,
     origin: Origin,
-    log_key: Arc<SigningKey>,
+    keys: KeyStore,
+    descriptor: watch::Sender<Option<Arc<Descriptor>>>,
     judged_by: JudgedBy,
     receiver: mpsc::Receiver<Job>,
     /// Came when the draft had no room left for them.
@@ -278,7 +247,13 @@ impl Task {
         if draft.is_rejected() {
             return self.confirm(draft).await;
         }
-        let sealed = Arc::new(draft.seal(&self.log_key)?);
+        let sealed = match draft.seal(&self.keys) {
+            Ok(sealed) => Arc::new(sealed),
+            Err((jobs, why)) => {
+                jobs.into_iter().for_each(|job| job.answer(Err(why.clone())));
+                return Ok(self.draft());
+            }
+        };
         let mut next = Draft::on(sealed.tip().clone(), self.judged_by.clone());
         let commit = {
             let (db, sealed) = (self.db.clone(), sealed.clone());
@@ -303,7 +278,7 @@ impl Task {
         };
         match outcome {
             Ok(()) => {
-                self.tip = sealed.tip().clone();
+                self.stand_at(sealed.tip().clone());
                 sealed.answer_all();
                 self.note.send_replace(self.tip.note().to_owned());
                 self.size.send_replace(self.tip.size());
@@ -383,8 +358,20 @@ impl Task {
                 self.tip.size()
             )));
         }
-        self.tip = tip;
+        self.stand_at(tip);
         Ok(())
+    }
+
+    /// From here on this is the end of the log, and its last descriptor says which key signs.
+    fn stand_at(&mut self, tip: Tip) {
+        self.descriptor.send_if_modified(|known| {
+            let changed = known.as_ref().map(|d| d.sequence) != tip.descriptor().map(|d| d.sequence);
+            if changed {
+                *known = tip.descriptor();
+            }
+            changed
+        });
+        self.tip = tip;
     }
 
     /// The log is not to be appended to: everybody hears why, for as long as there is somebody.

@@ -1,6 +1,8 @@
 //! Checkpoints of [C2SP `tlog-checkpoint`](https://c2sp.org/tlog-checkpoint): origin, size, root; three lines and no
 //! extension.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -68,6 +70,16 @@ impl Checkpoint {
     /// The signed note.
     pub fn sign(&self, key: &SigningKey) -> Result<String, CheckpointError> {
         Ok(note::sign(&self.text(), &self.origin.to_string(), key)?)
+    }
+
+    /// The note signed by each of these keys, the first one first: more than one while a log's key is being rotated.
+    pub fn sign_by_all(&self, keys: &[Arc<SigningKey>]) -> Result<String, CheckpointError> {
+        let (first, others) = keys.split_first().ok_or(NoteError::Unsigned)?;
+        let mut note = self.sign(first)?;
+        for key in others {
+            note.push_str(&note::signature_line(&self.text(), &self.origin.to_string(), key)?);
+        }
+        Ok(note)
     }
 
     /// Opens a signed checkpoint of `origin`.

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signature, VerifyingKey};
 
-use crate::statement::{Digest, SigningKey};
+use crate::statement::{Digest, SigningFailed, SigningKey};
 
 /// The longest note, in bytes.
 pub const MAX_BYTES: usize = 64 * 1024;
@@ -37,6 +37,9 @@ pub enum NoteError {
     /// None of the known keys signed.
     #[error("signed by none of the known keys")]
     Unsigned,
+    /// The private half of the key did not sign.
+    #[error(transparent)]
+    Signing(#[from] SigningFailed),
 }
 
 impl VerifierKey {
@@ -95,7 +98,7 @@ pub fn signature_line(text: &str, name: &str, key: &SigningKey) -> Result<String
         return Err(NoteError::VerifierKey("its name is empty or has spaces"));
     }
     let id = VerifierKey { name: name.to_owned(), key: public }.id().to_be_bytes();
-    Ok(format!("— {name} {}\n", STANDARD.encode([&id[..], &key.sign(text.as_bytes())].concat())))
+    Ok(format!("— {name} {}\n", STANDARD.encode([&id[..], &key.sign(text.as_bytes())?].concat())))
 }
 
 /// Opens a note: its text, if at least one known key signed it and no known key's signature fails. Signatures of unknown

@@ -152,6 +152,7 @@ fn watch_registry(node: &Node, stopping: watch::Receiver<bool>) -> impl Future<O
 /// Shows a renewed certificate as soon as its files have changed; one that does not serve is left, and said so.
 fn watch_certificate(node: &Node, stopping: watch::Receiver<bool>) -> impl Future<Output = ()> + use<> {
     let (config, identity) = (Arc::clone(&node.config), Arc::clone(&node.identity));
+    let passphrases = node.passphrases.clone();
     async move {
         let look = async {
             let mut seen = changed_at(&config);
@@ -161,7 +162,7 @@ fn watch_certificate(node: &Node, stopping: watch::Receiver<bool>) -> impl Futur
                 if now == seen {
                     continue;
                 }
-                let taken = read_certificate(&config)
+                let taken = read_certificate(&config, &passphrases)
                     .and_then(|(chain, key)| identity.exchange(chain, key).map_err(NodeError::from));
                 match taken {
                     Ok(()) => tracing::info!("took in the renewed certificate"),

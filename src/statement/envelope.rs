@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::json;
 pub use super::refused::Refused;
 use super::suite::batch::{self, BATCH, Signed};
-use super::suite::{BadSignature, SIGNATURE_BYTES};
+use super::suite::{BadSignature, SIGNATURE_BYTES, SigningFailed};
 use super::{Digest, KeyRing, NodeId, PublicKey, SigningKey, Statement, Suite, Typ, payload};
 
 /// The largest statement, in bytes of its compact JWS.
@@ -43,22 +43,33 @@ struct Inner {
     jws: Box<str>,
 }
 
+/// Why a statement was not signed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SignError {
+    /// It is none that [`Unverified::parse`] would take.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// The private half of the key did not sign.
+    #[error(transparent)]
+    Failed(#[from] SigningFailed),
+}
+
 /// Signs a statement. What the node signed itself needs no second look, so it comes back verified.
 ///
 /// Refuses what [`Unverified::parse`] would refuse.
-pub fn sign(statement: Statement, key: &SigningKey) -> Result<Verified, Refused> {
+pub fn sign(statement: Statement, key: &SigningKey) -> Result<Verified, SignError> {
     let payload = payload::encode(&statement)?;
     let (alg, kid) = (key.public().suite().alg(), key.public().kid());
     let header = format!(r#"{{"alg":"{alg}","kid":"{kid}","typ":"{}"}}"#, statement.typ);
     let length = base64_len(header.len()) + base64_len(payload.len()) + base64_len(SIGNATURE_BYTES) + 2;
     if length > MAX_BYTES {
-        return Err(Refused::TooLong);
+        return Err(Refused::TooLong.into());
     }
     let mut jws = String::with_capacity(length);
     URL_SAFE_NO_PAD.encode_string(header, &mut jws);
     jws.push('.');
     URL_SAFE_NO_PAD.encode_string(payload, &mut jws);
-    let signature = key.sign(jws.as_bytes());
+    let signature = key.sign(jws.as_bytes())?;
     jws.push('.');
     URL_SAFE_NO_PAD.encode_string(signature, &mut jws);
     let inner = Inner { statement, digest: Digest::of(jws.as_bytes()), kid: kid.to_owned(), jws: jws.into() };

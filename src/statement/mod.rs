@@ -14,11 +14,11 @@ pub mod statement;
 pub mod suite;
 
 pub use digest::Digest;
-pub use envelope::{Unverified, Verified};
+pub use envelope::{SignError, Unverified, Verified};
 pub use key::{KeyRing, PublicKey};
 pub use kind::{Kind, Kinds};
 pub use node_id::NodeId;
 pub use refused::Refused;
 pub use signing_key::SigningKey;
 pub use statement::{Audience, Reader, Salt, Statement, Subject, Typ};
-pub use suite::Suite;
+pub use suite::{SigningFailed, Suite};

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::Suite;
 use super::key::{Coordinates, KeyError, PublicKey};
-use super::suite::{self, JwsSigner, SM2_ID, Secret, Signer};
+use super::suite::{self, JwsSigner, SM2_ID, Secret, SignElsewhere, Signer, SigningFailed};
 
 /// A private key of one of the suites. Never printed.
 pub struct SigningKey {
@@ -105,21 +105,25 @@ impl SigningKey {
         Ok(Self { signer: Signer { kid: public.kid().into(), secret }, public })
     }
 
-    /// PKCS#8 PEM, for a file of mode 0600; wiped when dropped.
-    ///
-    /// # Panics
-    /// When the library finds no memory to write it.
-    pub fn to_pem(&self) -> Zeroizing<String> {
-        #[expect(clippy::expect_used, reason = "a parsed key has an encoding; only memory can be missing")]
-        self.encode().expect("a key that was parsed can be written")
+    /// A key whose private half is not in this process: on a token.
+    pub fn elsewhere(public: PublicKey, sign: Arc<SignElsewhere>) -> Self {
+        let signer = Signer { kid: public.kid().into(), secret: Secret::Elsewhere(public.suite(), sign) };
+        Self { signer, public }
     }
 
-    fn encode(&self) -> Option<Zeroizing<String>> {
+    /// Whether the private half is in this process, so that it can be written to a file.
+    pub fn is_here(&self) -> bool {
+        !matches!(self.signer.secret, Secret::Elsewhere(..))
+    }
+
+    /// PKCS#8 PEM, for a file of mode 0600; wiped when dropped. None where the private half is elsewhere.
+    pub fn to_pem(&self) -> Option<Zeroizing<String>> {
         let pem = |der: &[u8]| SecretDocument::try_from(der).ok()?.to_pem(PEM_LABEL, LineEnding::LF).ok();
         match &self.signer.secret {
             Secret::EdDsa(pair) => pem(pair.to_pkcs8v1().ok()?.as_ref()),
             Secret::Es256(pair) => pem(pair.to_pkcs8v1().ok()?.as_ref()),
             Secret::Sm2(key) => sm2::SecretKey::from(*key.as_nonzero_scalar()).to_pkcs8_pem(LineEnding::LF).ok(),
+            Secret::Elsewhere(..) => None,
         }
     }
 
@@ -133,13 +137,9 @@ impl SigningKey {
         &self.signer
     }
 
-    /// The raw signature over a message: 64 bytes in each suite.
-    ///
-    /// # Panics
-    /// When the library under the suite finds no memory or no randomness; nothing can be signed then.
-    pub fn sign(&self, message: &[u8]) -> Vec<u8> {
-        #[expect(clippy::expect_used, reason = "without memory or randomness the program cannot go on")]
-        suite::sign(&self.signer, message).expect("the library under the suite can sign")
+    /// The raw signature over a message: 64 bytes in each suite. A token may be gone, and a library out of memory.
+    pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SigningFailed> {
+        suite::sign(&self.signer, message)
     }
 }
 
@@ -183,17 +183,38 @@ mod tests {
         let mut rng = StdRng::seed_from_u64(1);
         for suite in Suite::ALL {
             let key = SigningKey::generate(suite, &mut rng);
-            let again = SigningKey::from_pem(&key.to_pem()).unwrap();
+            let again = SigningKey::from_pem(&key.to_pem().unwrap()).unwrap();
             assert_eq!(again.public(), key.public());
             assert_eq!(again.to_pem(), key.to_pem());
             let public = PublicKey::from_jwk(&key.public().jwk()).unwrap();
             assert_eq!((public.kid(), public.suite()), (key.public().kid(), suite));
-            let signature = again.sign(b"message");
+            let signature = again.sign(b"message").unwrap();
             assert_eq!(signature.len(), suite::SIGNATURE_BYTES);
             assert!(public.verify(b"message", &signature));
             assert!(!public.verify(b"messagf", &signature));
             assert!(!public.verify(b"message", &signature[..63]));
             assert!(!public.verify(b"message", &[0; 64]));
+        }
+    }
+
+    #[test]
+    fn a_private_half_that_is_elsewhere_signs_as_its_suite_wants_it_or_fails() {
+        let mut rng = StdRng::seed_from_u64(3);
+        for suite in Suite::ALL {
+            let key = Arc::new(SigningKey::generate(suite, &mut rng));
+            let token = Arc::clone(&key);
+            // what a token gives for P-256 may have either s
+            let other_s = move |message: &[u8]| {
+                let signature = token.sign(message)?;
+                Ok(if suite == Suite::Es256 { suite::with_other_s(&signature) } else { signature })
+            };
+            let elsewhere = SigningKey::elsewhere(key.public().clone(), Arc::new(other_s));
+            assert!(key.public().verify(b"message", &elsewhere.sign(b"message").unwrap()));
+            assert!(elsewhere.to_pem().is_none() && !elsewhere.is_here());
+            let gone = SigningKey::elsewhere(key.public().clone(), Arc::new(|_| Err(SigningFailed("gone".to_owned()))));
+            assert_eq!(gone.sign(b"message"), Err(SigningFailed("gone".to_owned())));
+            let short = SigningKey::elsewhere(key.public().clone(), Arc::new(|_| Ok(vec![0; 63])));
+            assert!(short.sign(b"message").is_err());
         }
     }
 

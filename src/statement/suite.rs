@@ -74,13 +74,20 @@ impl JwsAlgorithm for Suite {
 
 /// Signs through josekit's trait.
 pub(super) fn sign(signer: &dyn JwsSigner, message: &[u8]) -> Result<Vec<u8>, SigningFailed> {
-    signer.sign(message).map_err(|_| SigningFailed)
+    signer.sign(message).map_err(|error| match error {
+        JoseError::InvalidSignature(cause) => cause.downcast().unwrap_or_else(|cause| SigningFailed(cause.to_string())),
+        other => SigningFailed(other.to_string()),
+    })
 }
 
-/// The library under a suite could not sign: it found no memory or no randomness.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("signing failed")]
-pub(super) struct SigningFailed;
+/// The private half did not sign: its token does not answer, or the library under the suite found no memory or no
+/// randomness. Trying again later may help.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("signing failed: {0}")]
+pub struct SigningFailed(pub String);
+
+/// Signs where the private half is: 64 bytes for a message.
+pub type SignElsewhere = dyn Fn(&[u8]) -> Result<Vec<u8>, SigningFailed> + Send + Sync;
 
 /// Verifies through josekit's trait.
 pub(super) fn verify(verifier: &dyn JwsVerifier, message: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
@@ -102,6 +109,8 @@ pub(super) enum Secret {
     EdDsa(Arc<Ed25519KeyPair>),
     Es256(Arc<EcdsaKeyPair>),
     Sm2(Arc<sm2::dsa::SigningKey>),
+    /// Not in this process.
+    Elsewhere(Suite, Arc<SignElsewhere>),
 }
 
 impl fmt::Debug for Signer {
@@ -116,6 +125,7 @@ impl Signer {
             Secret::EdDsa(_) => Suite::EdDsa,
             Secret::Es256(_) => Suite::Es256,
             Secret::Sm2(_) => Suite::Sm2,
+            Secret::Elsewhere(suite, _) => suite,
         }
     }
 }
@@ -150,6 +160,17 @@ impl JwsSigner for Signer {
                 let signature: sm2::dsa::Signature =
                     key.try_sign(message).map_err(|e| JoseError::InvalidSignature(e.into()))?;
                 Ok(signature.to_vec())
+            }
+            Secret::Elsewhere(suite, sign) => {
+                let mut signature = sign(message).map_err(|e| JoseError::InvalidSignature(e.into()))?;
+                if signature.len() != SIGNATURE_BYTES {
+                    let why = format!("{} bytes came where a signature has {SIGNATURE_BYTES}", signature.len());
+                    return Err(JoseError::InvalidSignature(SigningFailed(why).into()));
+                }
+                if *suite == Suite::Es256 {
+                    p256_order::lower_s(&mut signature[32..]);
+                }
+                Ok(signature)
             }
         }
     }

@@ -8,8 +8,8 @@ use super::wire;
 use crate::log::Origin;
 use crate::log::note::VerifierKey;
 use crate::statement::{
-    Audience, Digest, KeyRing, NodeId, PublicKey, Refused, Salt, SigningKey, Statement, Suite, Typ, Unverified,
-    Verified, envelope,
+    Audience, Digest, KeyRing, NodeId, PublicKey, Refused, Salt, SignError, SigningFailed, SigningKey, Statement,
+    Suite, Typ, Unverified, Verified, envelope,
 };
 
 /// The kind of statement that a descriptor is.
@@ -114,6 +114,9 @@ pub enum DescriptorError {
     /// It is no statement, or its signature is bad.
     #[error("not a signed descriptor: {0}")]
     Statement(#[from] Refused),
+    /// The private half of the root key did not sign.
+    #[error(transparent)]
+    Signing(SigningFailed),
     /// It is a statement of another kind or version, or not for everybody.
     #[error("a statement, but not a descriptor: {0}")]
     Kind(String),
@@ -132,6 +135,15 @@ pub enum DescriptorError {
     /// The same root commits to another next root: whoever stole one root could pass the node on.
     #[error("changes the next root key, which only the next root key may do")]
     NextRoot,
+}
+
+impl From<SignError> for DescriptorError {
+    fn from(error: SignError) -> Self {
+        match error {
+            SignError::Refused(why) => Self::Statement(why),
+            SignError::Failed(why) => Self::Signing(why),
+        }
+    }
 }
 
 impl Descriptor {
@@ -213,6 +225,12 @@ impl Descriptor {
         let of_log = |k: &&KeyEntry| k.state == KeyState::Active && k.purpose == Purpose::Log(origin.clone());
         let keys = self.keys.iter().filter(of_log).filter_map(|k| k.key.ed25519_bytes());
         keys.map(|key| VerifierKey { name: origin.to_string(), key }).collect()
+    }
+
+    /// The active keys for any of these purposes.
+    pub fn active(&self, purposes: &[Purpose]) -> impl Iterator<Item = &PublicKey> {
+        let active = self.keys.iter().filter(|k| k.state == KeyState::Active && purposes.contains(&k.purpose));
+        active.map(|entry| &entry.key)
     }
 
     /// The certificates of its authorities in use.

@@ -7,7 +7,7 @@
 //! | `registry.rs` | the peers as this process sees them |
 //! | `tls.rs` | whom a connection trusts |
 //! | `certificates.rs` | a node's own authority and its certificate |
-//! | `keys.rs` | a node's private keys on disk |
+//! | `keys/` | a node's private keys: files, passphrases, which one signs now |
 
 pub mod certificates;
 pub mod descriptor;

@@ -11,7 +11,7 @@ use kaopu::store::Db;
 use kaopu::store::statement::Body;
 use kaopu::trust::certificates::{Made, Wanted, make_node, read_chain, read_key};
 use kaopu::trust::descriptor::Descriptor;
-use kaopu::trust::keys::read_key as read_signing_key;
+use kaopu::trust::keys::{Passphrases, read_key as read_signing_key};
 use kaopu::trust::registry::Registry;
 use kaopu::trust::tls::{self, Identity};
 use rustls_pki_types::ServerName;
@@ -43,7 +43,12 @@ fn init_makes_a_whole_node_and_never_another_over_it() {
         assert!(node.dir.join(public).exists(), "{public}");
     }
     let before = std::fs::read(node.descriptor()).unwrap();
-    let again = kaopu().arg("init").arg(&node.dir).args(["--node", "340500", "--name", "示例市"]).output().unwrap();
+    let again = kaopu()
+        .args(["init", "--unencrypted"])
+        .arg(&node.dir)
+        .args(["--node", "340500", "--name", "示例市"])
+        .output()
+        .unwrap();
     assert_eq!(again.status.code(), Some(1));
     assert!(said(&again).contains("holds a node already"), "{}", said(&again));
     assert_eq!(std::fs::read(node.descriptor()).unwrap(), before);
@@ -77,7 +82,7 @@ fn every_suite_makes_a_node_and_init_prints_the_keys_that_status_repeats() {
     for (suite, expected) in [("EdDSA", Suite::EdDsa), ("es256", Suite::Es256), ("SM2", Suite::Sm2)] {
         let dir = folder.path().join(suite);
         let init = kaopu()
-            .arg("init")
+            .args(["init", "--unencrypted"])
             .arg(&dir)
             .args(["--node", "310107.scjg", "--name", "示例局", "--suite", suite, "--json"])
             .output()
@@ -111,7 +116,12 @@ fn what_init_is_not_told_about_addresses_follows_from_what_it_is() {
     .enumerate()
     {
         let dir = folder.path().join(number.to_string());
-        let init = kaopu().arg("init").arg(&dir).args(["--node", "340500", "--name", "示例市"]).args(args).output();
+        let init = kaopu()
+            .args(["init", "--unencrypted"])
+            .arg(&dir)
+            .args(["--node", "340500", "--name", "示例市"])
+            .args(args)
+            .output();
         assert!(init.unwrap().status.success());
         let config = Config::load(&dir.join("node.toml")).unwrap();
         assert_eq!((config.node.url.as_str(), config.listen.peer.to_string().as_str()), (url, peer));
@@ -136,7 +146,11 @@ fn wrong_usage_ends_with_2_and_a_failure_with_1_and_what_to_do() {
         (&["status"] as &[&str], "name the node's node.toml with -c FILE"),
         (&["init", "x", "--node", "340500", "--name", "x", "--url", "http://x"], "https://host:port is expected"),
         (&["init", "x", "--node", "340500", "--name", "x", "--listen", "0.0.0.0:1"], "say --url https://host:port too"),
-        (&["init", "x", "--node", "340500", "--name", "x", "--store", "mysql://x"], "sqlite:PATH or postgres://"),
+        (
+            &["init", "x", "--unencrypted", "--node", "340500", "--name", "x", "--store", "mysql://x"],
+            "sqlite:PATH or postgres://",
+        ),
+        (&["init", "x", "--node", "340500", "--name", "x"], "KAOPU_PASSPHRASE_FILE, or run this on a terminal"),
     ] {
         let output = run(args);
         assert_eq!(output.status.code(), Some(1), "{args:?}");
@@ -162,7 +176,7 @@ fn a_configuration_or_key_that_does_not_fit_stops_the_start() {
     let key = node.dir.join("keys/sign.pem");
     let good = std::fs::read(&key).unwrap();
     std::fs::write(&key, std::fs::read(other.dir.join("keys/sign.pem")).unwrap()).unwrap();
-    refused("keys/sign.pem is not the key that the node's newest descriptor names");
+    refused("no private half of the signing key");
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
     refused("`chmod 600` it");
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
@@ -202,7 +216,7 @@ fn a_peer_is_added_once_updated_by_what_follows_and_by_nothing_else() {
 
     let jws = std::fs::read_to_string(peer.descriptor()).unwrap();
     let (_, first) = Descriptor::open(jws.trim()).unwrap();
-    let root = read_signing_key(&peer.dir.join("keys/root.pem")).unwrap();
+    let root = read_signing_key(&peer.dir.join("keys/root.pem"), &Passphrases::of_node(None)).unwrap();
     let file = federation.folder.path().join("next.jws");
     let next = |bend: &dyn Fn(&mut Descriptor)| {
         let mut next = Descriptor { sequence: 2, endpoints: vec!["https://10.0.0.1:7443".to_owned()], ..first.clone() };

@@ -125,7 +125,7 @@ impl Node {
         let node = Self { id: id.to_owned(), dir: folder.join(id), child: None };
         let listen = format!("127.0.0.1:{}", free_port());
         let output = kaopu()
-            .arg("init")
+            .args(["init", "--unencrypted"])
             .arg(&node.dir)
             .args(["--node", id, "--name", "示例市", "--listen", &listen, "--local", "127.0.0.1:0"])
             .args(more)

@@ -35,7 +35,9 @@ async fn an_import_that_is_killed_goes_on(kind: Kind) {
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let (dir, node, file) = (path("340500"), path("340500/node.toml"), path("示例.csv"));
     let init =
-        kaopu(&["init", &dir, "--node", "340500", "--name", "示例市", "--store", database.url()]).output().unwrap();
+        kaopu(&["init", "--unencrypted", &dir, "--node", "340500", "--name", "示例市", "--store", database.url()])
+            .output()
+            .unwrap();
     assert!(init.status.success(), "{}", String::from_utf8_lossy(&init.stderr));
     penalty_file::write(Path::new(&file), ROWS, FAULTY);
 

@@ -60,7 +60,7 @@ impl Scene {
 fn tale(city: &City, size: u64) -> Arc<Mutex<Tale>> {
     let mut statements = vec![city.first.clone()];
     statements.extend((1..size).map(|n| city.penalty(n)));
-    let log_key = kaopu::statement::SigningKey::from_pem(&city.log_key.to_pem()).unwrap();
+    let log_key = kaopu::statement::SigningKey::from_pem(&city.log_key.to_pem().unwrap()).unwrap();
     Arc::new(Mutex::new(Tale::new(city.records(), log_key, &statements)))
 }
 

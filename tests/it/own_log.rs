@@ -10,6 +10,7 @@ use kaopu::statement::envelope::sign;
 use kaopu::statement::{Audience, Digest, Kinds, Salt, SigningKey, Statement, Subject, Suite, Typ, Verified};
 use kaopu::store::Db;
 use kaopu::trust::descriptor::{Descriptor, KeyEntry, KeyState, LogEntry, Purpose, thumbprint};
+use kaopu::trust::keys::KeyStore;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
@@ -19,7 +20,7 @@ pub const NOW: i64 = 1_790_000_000;
 /// The keys of one log of one node; the same for the same origin in every process.
 pub struct OwnLog {
     pub origin: Origin,
-    pub sign: SigningKey,
+    pub sign: Arc<SigningKey>,
     pub log_key: Arc<SigningKey>,
     root: SigningKey,
 }
@@ -30,7 +31,7 @@ impl OwnLog {
         let seed = Digest::of(origin.to_string().as_bytes()).0;
         let mut rng = StdRng::from_seed(seed);
         let mut key = || SigningKey::generate(Suite::EdDsa, &mut rng);
-        Self { sign: key(), log_key: Arc::new(key()), root: key(), origin }
+        Self { sign: Arc::new(key()), log_key: Arc::new(key()), root: key(), origin }
     }
 
     /// The descriptor of a sequence; with another signing key where one is given.
@@ -64,19 +65,22 @@ impl OwnLog {
         descriptor.sign(&self.root, NOW, &mut StdRng::seed_from_u64(sequence)).unwrap()
     }
 
+    fn keys(&self) -> KeyStore {
+        KeyStore::of([Arc::clone(&self.sign), Arc::clone(&self.log_key)])
+    }
+
     /// Starts its appender; the log is made where it is not there.
     pub async fn start(&self, db: &Db) -> Appender {
         db.create_log(&self.origin, true).await.unwrap();
         let (kinds, clock) = (Kinds::builtin().unwrap(), Clock::fixed(NOW * 1000));
-        Appender::start(db.clone(), self.origin.clone(), self.log_key.clone(), kinds, clock).await.unwrap()
+        Appender::start(db.clone(), self.origin.clone(), self.keys(), kinds, clock).await.unwrap()
     }
 
     /// The same with a file that remembers the largest checkpoint.
     pub async fn start_remembering(&self, db: Db, file: PathBuf) -> Result<Appender, AppendError> {
         db.create_log(&self.origin, true).await.unwrap();
         let (kinds, clock) = (Kinds::builtin().unwrap(), Clock::fixed(NOW * 1000));
-        let key = self.log_key.clone();
-        Appender::start_remembering(db, self.origin.clone(), key, kinds, clock, Some(file)).await
+        Appender::start_remembering(db, self.origin.clone(), self.keys(), kinds, clock, Some(file)).await
     }
 
     /// A version of the record of a number; `salt` makes it unlike any other.

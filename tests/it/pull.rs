@@ -10,6 +10,7 @@ use kaopu::log::{Origin, merkle};
 use kaopu::statement::{Audience, Reader, SigningKey, Suite, Verified, envelope};
 use kaopu::store::statement::Body;
 use kaopu::trust::descriptor::{KeyEntry, KeyState, Purpose};
+use kaopu::trust::keys::KeyStore;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use sqlx::Connection as _;
@@ -199,10 +200,11 @@ async fn a_changed_log_key_is_learnt_from_the_descriptor_that_names_it() {
         state: KeyState::Active,
         valid_below: None,
     });
-    publish(&appender, vec![descriptor.sign(&city.root, NOW, &mut StdRng::seed_from_u64(9)).unwrap()]).await;
     appender.stop().await;
     let (db, kinds, clock) = (owner.db.clone(), owner.kinds.clone(), owner.clock.clone());
-    appender = Appender::start(db, city.records(), new_key, kinds, clock).await.unwrap();
+    let keys = KeyStore::of([Arc::clone(&city.log_key), new_key]);
+    appender = Appender::start(db, city.records(), keys, kinds, clock).await.unwrap();
+    publish(&appender, vec![descriptor.sign(&city.root, NOW, &mut StdRng::seed_from_u64(9)).unwrap()]).await;
     publish(&appender, penalties(city, 301..400)).await;
     mirror.pull();
     mirror.holds(&city.records(), 400).await;

@@ -111,7 +111,7 @@ fn import(nodes: &Path, file: &str) -> Value {
     let node = nodes.join(city);
     if !node.exists() {
         let (url, name) = ("https://127.0.0.1:7443", format!("示例{city}"));
-        kaopu(&["init", node.to_str().unwrap(), "--node", city, "--name", &name, "--url", url]);
+        kaopu(&["init", "--unencrypted", node.to_str().unwrap(), "--node", city, "--name", &name, "--url", url]);
     }
     let kind = name.split(['-', '.']).next().unwrap();
     let (config, path) = (node.join("node.toml"), samples().join(file));

@@ -55,7 +55,7 @@ fn keys_file() -> Value {
                 "kid": key.public().kid(),
                 "jwk": key.public().jwk(),
                 "d": URL_SAFE_NO_PAD.encode(seed),
-                "pem": *key.to_pem(),
+                "pem": *key.to_pem().unwrap(),
             })
         })
         .collect();

@@ -35,7 +35,7 @@ impl Pair {
         teller.knows(&[&listener.city]).await;
         listener.knows(&[&teller.city]).await;
 
-        let log_key = SigningKey::from_pem(&teller.city.log_key.to_pem()).unwrap();
+        let log_key = SigningKey::from_pem(&teller.city.log_key.to_pem().unwrap()).unwrap();
         let mut told = Tale::new(teller.city.records(), log_key, std::slice::from_ref(&teller.city.first));
         told.tell(&statements(&teller.city));
         let asked = Arc::new(AtomicU64::new(0));

@@ -8,7 +8,7 @@ use kaopu::clock::Clock;
 use kaopu::import::upload::{Import, Origin, Progress, UploadError};
 use kaopu::import::{self, PersonKey, Sheet};
 use kaopu::log::appender::Submission;
-use kaopu::statement::{Kinds, SigningKey};
+use kaopu::statement::Kinds;
 use kaopu::store::Db;
 use kaopu::store::upload::{Counts, UploadRow};
 
@@ -58,11 +58,10 @@ impl Station {
             let descriptor = vec![own.descriptor(1, None)];
             records.append(Submission { statements: descriptor, uploads: Vec::new() }).await.unwrap();
         }
-        let signing = Arc::new(SigningKey::from_pem(&own.sign.to_pem()).unwrap());
         let kind = Kinds::builtin().unwrap().newest("penalty").unwrap().clone();
         let persons = Arc::new(PersonKey::generate(&mut kaopu::node::rng()));
         let clock = Clock::fixed(NOW * 1000);
-        let import = Import { db, node: own.origin.node, kind, signing, persons, records, clock };
+        let import = Import { db, node: own.origin.node, kind, persons, records, clock };
         Self { import, folder: tempfile::tempdir().unwrap() }
     }
 

@@ -54,7 +54,7 @@ pub async fn make(folder: &Folder) -> Result<()> {
         let (Some(peer), Some(local)) = (ports.next(), ports.next()) else { bail!("no free ports") };
         let listen = format!("127.0.0.1:{peer}");
         let init = kaopu()
-            .arg("init")
+            .args(["init", "--unencrypted"])
             .arg(folder.of(site))
             .args(["--node", site.id, "--name", site.name, "--listen", &listen, "--url"])
             .arg(format!("https://{listen}"))

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use super::signed::Signed;
 use super::{Import, UploadError};
 use crate::log::appender::{AppendError, Appended};
+use crate::statement::Refused;
 
 /// Chunks under way at once: some commit while the others are judged behind them.
 const UNDER_WAY: usize = 4;
@@ -93,7 +94,8 @@ impl Import {
         let mut tries = 0;
         while tries < TRIES {
             match &error {
-                AppendError::Superseded(_) => {
+                // another process published, or rotated the key
+                AppendError::Superseded(_) | AppendError::Refused(_, Refused::UnknownKey) => {
                     tries += 1;
                     signed.again(self).await?;
                 }

@@ -6,9 +6,9 @@ use rand::rngs::StdRng;
 
 use super::chunk::{Candidate, Chunk};
 use super::{Import, UploadError};
-use crate::log::appender::Submission;
+use crate::log::appender::{AppendError, Submission};
 use crate::record::FaultCode;
-use crate::statement::{Refused, Salt, Verified, envelope};
+use crate::statement::{Refused, Salt, SignError, SigningKey, Verified, envelope};
 use crate::store::record::Current;
 use crate::store::upload::{FaultRow, UploadStep};
 
@@ -44,7 +44,7 @@ impl Signed {
         Ok(signed)
     }
 
-    /// Judges and signs everything again, because the current versions have changed meanwhile.
+    /// Judges and signs everything again, because the current versions or the node's key have changed meanwhile.
     pub(super) async fn again(&mut self, import: &Import) -> Result<(), UploadError> {
         let signed = std::mem::take(&mut self.statements);
         self.step.counts.published -= signed.len() as u64;
@@ -89,10 +89,10 @@ impl Signed {
             true => HashMap::new(),
             false => import.db.current(&import.node, kind, &identities).await?,
         };
-        let signing = import.clone();
-        let results = tokio::task::spawn_blocking(move || sign_all(&signing, candidates, &current))
+        let (signing, key) = (import.clone(), import.records.signing()?);
+        let results = tokio::task::spawn_blocking(move || sign_all(&signing, &key, candidates, &current))
             .await
-            .map_err(|e| UploadError::BrokenOff(e.to_string()))?;
+            .map_err(|e| UploadError::BrokenOff(e.to_string()))??;
         for result in results {
             match result {
                 Outcome::Unchanged => self.step.counts.skipped += 1,
@@ -125,21 +125,27 @@ enum Outcome {
     Refused(u64, Refused),
 }
 
-fn sign_all(import: &Import, candidates: Vec<Candidate>, current: &HashMap<[u8; 32], Current>) -> Vec<Outcome> {
+fn sign_all(
+    import: &Import,
+    key: &SigningKey,
+    candidates: Vec<Candidate>,
+    current: &HashMap<[u8; 32], Current>,
+) -> Result<Vec<Outcome>, UploadError> {
     let mut rng = rand::make_rng::<StdRng>();
     let iat = import.clock.now();
     let outcomes = candidates.into_iter().map(|candidate| {
         let Candidate { row, mut statement, identity, content } = candidate;
         let published = identity.and_then(|identity| current.get(&identity));
         if published.is_some_and(|published| published.content == content) {
-            return Outcome::Unchanged;
+            return Ok(Outcome::Unchanged);
         }
         statement.prev = published.map(|published| published.digest);
         statement.iat = iat;
         statement.salt = Salt::random(&mut rng);
-        match envelope::sign(statement, &import.signing) {
-            Ok(statement) => Outcome::Signed(Signature { row, identity, content, statement }),
-            Err(reason) => Outcome::Refused(row, reason),
+        match envelope::sign(statement, key) {
+            Ok(statement) => Ok(Outcome::Signed(Signature { row, identity, content, statement })),
+            Err(SignError::Refused(reason)) => Ok(Outcome::Refused(row, reason)),
+            Err(failed) => Err(AppendError::from(failed).into()),
         }
     });
     outcomes.collect()

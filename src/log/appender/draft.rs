@@ -8,12 +8,13 @@ use crate::clock::Clock;
 use crate::log::edge::FullTile;
 use crate::log::judge::class_of;
 use crate::log::{Checkpoint, Edge, Entry, Hash, Place, Verdict, judge};
-use crate::statement::{KeyRing, Kinds, Refused, SigningKey, Verified};
+use crate::statement::{KeyRing, Kinds, Refused, Verified};
 use crate::store::append::Stored;
 use crate::store::statement::{Body, StatementRow};
 use crate::store::upload::UploadStep;
 use crate::store::{Append, Head, LogRow, NewEntry, StoreError};
 use crate::trust::descriptor::Descriptor;
+use crate::trust::keys::KeyStore;
 
 /// The end of a log: its row, and the descriptor whose keys are valid for the next entry.
 #[derive(Clone)]
@@ -103,6 +104,11 @@ impl Tip {
 
     pub(super) fn root(&self) -> Hash {
         self.row.edge.root()
+    }
+
+    /// Its last descriptor.
+    pub(super) fn descriptor(&self) -> Option<Arc<Descriptor>> {
+        self.keys.as_ref().map(|keys| Arc::clone(&keys.descriptor))
     }
 }
 
@@ -203,8 +209,9 @@ impl Draft {
         Ok(judged)
     }
 
-    /// Hashes the entries onto the tree and signs its new head.
-    pub(super) fn seal(self, log_key: &SigningKey) -> Result<Sealed, AppendError> {
+    /// Hashes the entries onto the tree and signs its new head, under each key that the last descriptor names for the log.
+    /// Where none signs, the jobs come back.
+    pub(super) fn seal(self, keys: &KeyStore) -> Result<Sealed, (Vec<Job>, AppendError)> {
         let mut edge: Edge = self.base.edge.clone();
         let mut tiles = Vec::new();
         for new in &self.entries {
@@ -212,9 +219,10 @@ impl Draft {
         }
         let now_ms = self.judged_by.clock.now_ms();
         let checkpoint = Checkpoint { origin: self.base.origin.clone(), size: edge.size(), root: edge.root() };
-        let note = checkpoint
-            .sign(log_key)
-            .map_err(|error| AppendError::Stopped(format!("the checkpoint cannot be signed: {error}")))?;
+        let note = match self.sign(&checkpoint, keys) {
+            Ok(note) => note,
+            Err(why) => return Err((self.into_jobs(), why)),
+        };
         let head = Head { size: checkpoint.size, root: checkpoint.root, note, seen_ms: now_ms };
         let row = LogRow {
             size: edge.size(),
@@ -236,6 +244,13 @@ impl Draft {
             now_ms,
             tip: Tip { row, keys: self.keys },
         })
+    }
+
+    fn sign(&self, checkpoint: &Checkpoint, keys: &KeyStore) -> Result<String, AppendError> {
+        let unsigned = |why: &dyn std::fmt::Display| AppendError::Unsigned(format!("the checkpoint: {why}"));
+        let named = self.keys.as_ref().ok_or_else(|| unsigned(&"the log has no descriptor yet"))?;
+        let keys = keys.log(&named.descriptor, &checkpoint.origin).map_err(|error| unsigned(&error))?;
+        checkpoint.sign_by_all(&keys).map_err(|error| unsigned(&error))
     }
 
     pub(super) fn into_jobs(self) -> Vec<Job> {

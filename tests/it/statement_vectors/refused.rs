@@ -23,7 +23,7 @@ pub fn refused(root: &TestKey, eddsa: &TestKey, es256: &TestKey, sm2: &TestKey, 
 /// A token with any header and payload, properly signed.
 fn token(by: &TestKey, header: &str, payload: &str) -> String {
     let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
-    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(by.key.sign(signed.as_bytes())))
+    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(by.key.sign(signed.as_bytes()).unwrap()))
 }
 
 fn header(by: &TestKey, typ: &str) -> Value {

@@ -1,0 +1,32 @@
+//! The root key, which signs descriptors and does nothing else. It is kept elsewhere, so whoever needs it says where.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use super::file::{KeyFileError, read_key};
+use super::passphrase::Passphrases;
+use crate::statement::SigningKey;
+
+/// Where a root key is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RootPlace {
+    /// In a file.
+    File(PathBuf),
+}
+
+impl FromStr for RootPlace {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self::File(text.into()))
+    }
+}
+
+impl RootPlace {
+    /// Takes the key from there.
+    pub fn open(&self, passphrases: &Passphrases) -> Result<SigningKey, KeyFileError> {
+        match self {
+            Self::File(path) => read_key(path, passphrases),
+        }
+    }
+}
