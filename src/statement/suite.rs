@@ -24,7 +24,7 @@ pub const SIGNATURE_BYTES: usize = 64;
 /// A signature suite; its `alg` in JOSE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Suite {
-    /// `EdDSA` on Ed25519: signed by aws-lc-rs, verified by ed25519-dalek.
+    /// `EdDSA` on Ed25519: signed by aws-lc-rs, verified on curve25519-dalek.
     EdDsa,
     /// `ES256` on P-256: aws-lc-rs.
     Es256,
@@ -212,9 +212,8 @@ impl Verifier {
     fn check(&self, message: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
         let signature: &[u8; SIGNATURE_BYTES] = signature.try_into().map_err(|_| BadSignature::Invalid)?;
         match &self.point {
-            Point::EdDsa(key) => key
-                .verify_strict(message, &ed25519_dalek::Signature::from_bytes(signature))
-                .map_err(|_| BadSignature::Invalid),
+            Point::EdDsa(key) if batch::verify_one(message, signature, key) => Ok(()),
+            Point::EdDsa(_) => Err(BadSignature::Invalid),
             Point::Es256(key) => {
                 if p256_order::is_high(&signature[32..]) {
                     return Err(BadSignature::HighS);
@@ -267,8 +266,8 @@ pub(super) fn with_other_s(signature: &[u8]) -> Vec<u8> {
     other
 }
 
-/// Signatures with R = ±identity, in all encodings of it: they satisfy the batch equation, and `verify_strict` refuses
-/// them. Only who has the seed can make them.
+/// Signatures with R = identity, in its encodings: they satisfy the equation, and are refused all the same. Only who has
+/// the seed can make them, and they give it away.
 #[cfg(test)]
 pub(super) fn small_order_signatures(seed: &[u8; 32], message: &[u8]) -> Vec<[u8; SIGNATURE_BYTES]> {
     use aws_lc_rs::digest::{SHA512, digest};

@@ -1,9 +1,13 @@
-//! Ed25519 signatures verified together.
+//! Ed25519 signatures, verified one by one and together, by one rule: 8·s·B = 8·R + 8·h·A (RFC 8032, section 5.1.7).
 //!
-//! With a random z for each signature, (−Σ z·s)·B + Σ z·R + Σ z·h·A is the identity if all of them are good, and else but
-//! once in 2^128: the equation of `ed25519_dalek::verify_batch`, held against it in the tests. Here the terms of one key are
-//! added up before they are multiplied. Nearly all statements of a log stand under one key, so that spares half of the
-//! points and two thirds of the additions.
+//! Without the cofactor 8 a batch could let pass what single checks refuse, an R with a part of small order, and two nodes
+//! would come to different ends about one statement by how their batches fell. With it that part makes no difference to
+//! either. What is in another form than the canonical one, and an R of small order, is refused beforehand, by both.
+//!
+//! With a random z for each signature, (−Σ z·s)·B + Σ z·R + Σ z·h·A, eight times, is the identity if all of them are good,
+//! and else but once in 2^128: the equation of `ed25519_dalek::verify_batch`, held against it in the tests. Here the terms
+//! of one key are added up before they are multiplied. Nearly all statements of a log stand under one key, so that spares
+//! half of the points and two thirds of the additions.
 
 use aws_lc_rs::digest::{Context, SHA256, SHA512};
 use curve25519_dalek::constants::ED25519_BASEPOINT_POINT;
@@ -22,9 +26,29 @@ pub const BATCH: usize = 1024;
 /// A message, its signature, and the key that it must be good under.
 pub type Signed<'a> = (&'a [u8], &'a [u8; SIGNATURE_BYTES], &'a VerifyingKey);
 
+/// Verifies one Ed25519 signature.
+pub fn verify_one(message: &[u8], signature: &[u8; SIGNATURE_BYTES], key: &VerifyingKey) -> bool {
+    holds_one(message, signature, key).unwrap_or(false)
+}
+
+/// None where the signature is not of the form of one.
+fn holds_one(message: &[u8], signature: &[u8; SIGNATURE_BYTES], key: &VerifyingKey) -> Option<bool> {
+    let (r, s) = signature.split_first_chunk::<32>()?;
+    if has_small_order(r) {
+        return None;
+    }
+    let s = Option::<Scalar>::from(Scalar::from_canonical_bytes(s.try_into().ok()?))?;
+    let h = Scalar::from_bytes_mod_order_wide(&challenge(r, key, message));
+    let expected = EdwardsPoint::vartime_double_scalar_mul_basepoint(&h, &-key.to_edwards(), &s);
+    // nearly always it is R itself, and R need not be read as a point
+    if expected.compress().as_bytes() == r {
+        return Some(true);
+    }
+    let r = CompressedEdwardsY::from_slice(r).ok()?.decompress()?;
+    Some((expected - r).mul_by_cofactor().is_identity())
+}
+
 /// Verifies Ed25519 signatures together: all of them are good, or at least one is not.
-///
-/// A batch cannot see what `verify_strict` refuses of its own accord, an R of small order; so that is looked for first.
 pub fn verify(batch: &[Signed<'_>]) -> bool {
     holds(batch).unwrap_or(false)
 }
@@ -69,7 +93,7 @@ fn holds(batch: &[Signed<'_>]) -> Option<bool> {
     let points = rs.chain(keys).chain([Some(ED25519_BASEPOINT_POINT)]);
     scalars.extend(by_key.iter().map(|(_, sum)| *sum));
     scalars.push(base);
-    Some(EdwardsPoint::optional_multiscalar_mul(scalars, points)?.is_identity())
+    Some(EdwardsPoint::optional_multiscalar_mul(scalars, points)?.mul_by_cofactor().is_identity())
 }
 
 /// h = SHA-512(R ‖ A ‖ message), RFC 8032 section 5.1.7.
@@ -95,7 +119,7 @@ const ORDER_8: [[u8; 32]; 2] = [
     ],
 ];
 
-/// Whether R is one of the few points of small order, in any encoding of it.
+/// Whether R is one of the few points of small order, in any encoding of it, or in a form that is not canonical.
 fn has_small_order(r: &[u8; 32]) -> bool {
     let mut y = *r;
     y[31] &= 0x7f;
@@ -107,6 +131,7 @@ fn has_small_order(r: &[u8; 32]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use curve25519_dalek::constants::EIGHT_TORSION;
     use ed25519_dalek::{Signature, Signer as _, SigningKey};
     use proptest::prelude::*;
 
@@ -149,10 +174,46 @@ mod tests {
                 .map(|((message, signature), key)| (message.as_slice(), signature, key))
                 .collect();
             let each = batch.iter().all(|(message, signature, key)| {
-                key.verify_strict(message, &Signature::from_bytes(signature)).is_ok()
+                let good = verify_one(message, signature, key);
+                // no mistake by chance gives an R with a part of small order
+                assert_eq!(key.verify_strict(message, &Signature::from_bytes(signature)).is_ok(), good);
+                good
             });
             prop_assert_eq!(verify(&batch), each);
             prop_assert_eq!(second_opinion(&batch), each);
+        }
+    }
+
+    /// A signature over `message` with R = nonce·B + part.
+    fn sign_with(key: &SigningKey, nonce: Scalar, part: EdwardsPoint, message: &[u8]) -> [u8; SIGNATURE_BYTES] {
+        let r = (EdwardsPoint::mul_base(&nonce) + part).compress();
+        let h = Scalar::from_bytes_mod_order_wide(&challenge(r.as_bytes(), &key.verifying_key(), message));
+        let mut signature = [0; SIGNATURE_BYTES];
+        signature[..32].copy_from_slice(r.as_bytes());
+        signature[32..].copy_from_slice((nonce + h * key.to_scalar()).as_bytes());
+        signature
+    }
+
+    #[test]
+    fn a_part_of_small_order_in_r_makes_no_difference_alone_or_in_a_batch() {
+        let key = SigningKey::from_bytes(&[3; 32]);
+        let public = key.verifying_key();
+        let (mut all, mut strict) = (Vec::new(), 0);
+        for (n, part) in (1_u64..).zip(EIGHT_TORSION) {
+            let signature = sign_with(&key, Scalar::from(n * 1_000_003), part, b"one");
+            assert!(verify_one(b"one", &signature, &public));
+            assert!(!verify_one(b"two", &signature, &public));
+            strict += usize::from(public.verify_strict(b"one", &Signature::from_bytes(&signature)).is_ok());
+            all.push(signature);
+            // R of small order alone
+            let weak = sign_with(&key, Scalar::ZERO, part, b"one");
+            assert!(!verify_one(b"one", &weak, &public) && !verify(&[(b"one", &weak, &public)]));
+        }
+        assert_eq!(strict, 1, "without the cofactor only the one without such a part verifies");
+        for from in 0..all.len() {
+            let batch: Vec<Signed<'_>> =
+                all[from..].iter().map(|signature| (&b"one"[..], signature, &public)).collect();
+            assert!(verify(&batch), "the last {} of them", batch.len());
         }
     }
 
@@ -187,6 +248,7 @@ mod tests {
             (*digit, carry) = (sum as u8, sum >> 8);
         }
         assert!(!verify(&[(b"one", &signature, &key.verifying_key())]));
+        assert!(!verify_one(b"one", &signature, &key.verifying_key()));
     }
 
     #[test]
