@@ -1,8 +1,10 @@
 //! A node: store, keys, clock and configuration wired together. Opened by every command that works on it, served by one.
 
 pub mod lookup;
+mod reload;
 pub mod serve;
 pub mod status;
+pub mod warnings;
 
 use std::path::PathBuf;
 use std::sync::Arc;

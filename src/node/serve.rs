@@ -1,17 +1,16 @@
 //! A node that serves: the peer interface, the local API, and the feeds of its peers' logs, from start to an orderly end.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::{Node, NodeError, read_certificate, rng};
-use crate::config::Config;
+use super::reload::Keeper;
+use super::{Node, NodeError, rng};
 use crate::exchange::pull::Surroundings;
 use crate::exchange::{News, Puller};
 use crate::http::listener::PeerListener;
@@ -23,8 +22,6 @@ use crate::trust::tls::ServerTls;
 const END_WITHIN: Duration = Duration::from_secs(12);
 /// How often the registry is looked at where no feed does.
 const REGISTRY_EVERY: Duration = Duration::from_millis(500);
-/// How often the certificate's files are looked at.
-const CERTIFICATE_EVERY: Duration = Duration::from_secs(2);
 
 /// A node whose ports are bound: peers can connect, and are answered once it serves.
 pub struct Bound {
@@ -86,7 +83,13 @@ impl Bound {
         let mut tasks = JoinSet::new();
         tasks.spawn(listener.serve(stopped(stopping.clone())));
         tasks.spawn(local_api::serve(local, local_api, stopped(stopping.clone())));
-        tasks.spawn(watch_certificate(&node, stopping.clone()));
+        let keeper = Keeper {
+            config: Arc::clone(&node.config),
+            identity: Arc::clone(&node.identity),
+            passphrases: node.passphrases.clone(),
+            db: node.db.clone(),
+        };
+        tasks.spawn(until(stopping.clone(), keeper.keep()));
         let puller = if node.config.pull.enabled {
             Some(Puller::start(surroundings(&node, news), Box::new(rng())))
         } else {
@@ -116,6 +119,11 @@ impl Bound {
     }
 }
 
+/// Goes on with something endless until the node stops.
+async fn until(stopping: watch::Receiver<bool>, work: impl Future<Output = ()>) {
+    tokio::select! { () = work => {}, () = stopped(stopping) => {} }
+}
+
 async fn stopped(mut stopping: watch::Receiver<bool>) {
     // the sender lives as long as the node serves
     let _ = stopping.wait_for(|stop| *stop).await;
@@ -136,46 +144,12 @@ fn surroundings(node: &Node, news: News) -> Surroundings {
 /// Keeps to the registry as other processes change it.
 fn watch_registry(node: &Node, stopping: watch::Receiver<bool>) -> impl Future<Output = ()> + use<> {
     let registry = node.registry.clone();
-    async move {
-        let look = async {
-            loop {
-                if let Err(error) = registry.refresh().await {
-                    tracing::warn!(%error, "could not look at the peers");
-                }
-                sleep(REGISTRY_EVERY).await;
+    until(stopping, async move {
+        loop {
+            if let Err(error) = registry.refresh().await {
+                tracing::warn!(%error, "could not look at the peers");
             }
-        };
-        tokio::select! { () = look => {}, () = stopped(stopping) => {} }
-    }
-}
-
-/// Shows a renewed certificate as soon as its files have changed; one that does not serve is left, and said so.
-fn watch_certificate(node: &Node, stopping: watch::Receiver<bool>) -> impl Future<Output = ()> + use<> {
-    let (config, identity) = (Arc::clone(&node.config), Arc::clone(&node.identity));
-    let passphrases = node.passphrases.clone();
-    async move {
-        let look = async {
-            let mut seen = changed_at(&config);
-            loop {
-                sleep(CERTIFICATE_EVERY).await;
-                let now = changed_at(&config);
-                if now == seen {
-                    continue;
-                }
-                let taken = read_certificate(&config, &passphrases)
-                    .and_then(|(chain, key)| identity.exchange(chain, key).map_err(NodeError::from));
-                match taken {
-                    Ok(()) => tracing::info!("took in the renewed certificate"),
-                    Err(error) => tracing::error!(%error, "the changed certificate is not taken; the old one goes on"),
-                }
-                seen = now;
-            }
-        };
-        tokio::select! { () = look => {}, () = stopped(stopping) => {} }
-    }
-}
-
-fn changed_at(config: &Config) -> [Option<SystemTime>; 2] {
-    let time = |path: &Path| std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
-    [time(&config.files.certificate), time(&config.files.certificate_key)]
+            sleep(REGISTRY_EVERY).await;
+        }
+    })
 }

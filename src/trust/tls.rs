@@ -26,11 +26,12 @@ use rustls_pki_types::CertificateDer;
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
 use super::registry::{Peer, Registry};
+use crate::clock::Clock;
 use crate::statement::NodeId;
-use identity::Shown;
-use verifier::{Expected, PeerVerifier};
+use identity::{Shown, unix_time};
+use verifier::{Authorities, End, Expected, PeerVerifier};
 
-pub use identity::Identity;
+pub use identity::{Identity, Seen};
 pub use refusal::{Refusal, TlsError};
 pub use rustls::ClientConfig;
 
@@ -48,6 +49,7 @@ pub struct ServerTls {
     time: Arc<dyn TimeProvider>,
     registry: Registry,
     provider: Arc<CryptoProvider>,
+    seen: Seen,
 }
 
 /// The asking end of connections to one peer.
@@ -63,7 +65,8 @@ impl ServerTls {
     /// Shows the node's certificate, and lets in whom the registry has.
     pub fn new(identity: &Identity, registry: Registry) -> Self {
         let provider = Arc::new(aws_lc_rs::default_provider());
-        Self { shown: Arc::clone(&identity.shown), time: identity.time(), registry, provider }
+        let (shown, seen) = (Arc::clone(&identity.shown), identity.seen.clone());
+        Self { shown, time: identity.time(), registry, provider, seen }
     }
 
     /// For one connection: its configuration, and where the reason stands if its client is refused.
@@ -72,6 +75,7 @@ impl ServerTls {
         let verifier = PeerVerifier {
             expected: Expected::Registered(self.registry.clone()),
             provider: Arc::clone(&self.provider),
+            seen: self.seen.clone(),
             refusal: refusal.clone(),
         };
         let mut config = ServerConfig::builder_with_details(Arc::clone(&self.provider), Arc::clone(&self.time))
@@ -94,6 +98,7 @@ pub fn client_tls(identity: &Identity, peer: &Arc<Peer>) -> Result<ClientTls, Tl
     let verifier = PeerVerifier {
         expected: Expected::This(Arc::clone(peer)),
         provider: Arc::clone(&provider),
+        seen: identity.seen.clone(),
         refusal: refusal.clone(),
     };
     let mut config = ClientConfig::builder_with_details(provider, identity.time())
@@ -105,6 +110,26 @@ pub fn client_tls(identity: &Identity, peer: &Arc<Peer>) -> Result<ClientTls, Tl
     config.resumption = Resumption::disabled();
     config.enable_early_data = false;
     Ok(ClientTls { config, refusal })
+}
+
+/// Whether others will take a certificate as this node's: it names the node, and one of these authorities of it vouches for
+/// it now, at either end of a connection.
+pub fn vouched_for(
+    node: &NodeId,
+    authorities: impl Iterator<Item = CertificateDer<'static>>,
+    chain: &[CertificateDer<'_>],
+    clock: &Clock,
+) -> Result<(), TlsError> {
+    let (certificate, between) =
+        chain.split_first().ok_or_else(|| TlsError::NotACertificate("none is there".to_owned()))?;
+    let named = node_of(certificate)?;
+    if named != *node {
+        return Err(TlsError::OtherNode(named, node.clone()));
+    }
+    let now = unix_time(clock).ok_or_else(|| TlsError::Own("the clock stands before 1970".to_owned()))?;
+    let authorities = Authorities::new(node, authorities, Arc::new(aws_lc_rs::default_provider()))?;
+    authorities.vouch_for(End::Client, certificate, between, now)?;
+    authorities.vouch_for(End::Server, certificate, between, now)
 }
 
 /// The node that a certificate claims to be: its one URI. A claim is worth nothing until the certificate is verified

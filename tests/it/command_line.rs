@@ -2,19 +2,14 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::sync::Arc;
 
 use kaopu::clock::Clock;
 use kaopu::config::Config;
 use kaopu::statement::{Audience, Suite, Unverified};
 use kaopu::store::Db;
 use kaopu::store::statement::Body;
-use kaopu::trust::certificates::{Made, Wanted, make_node, read_chain, read_key};
 use kaopu::trust::descriptor::Descriptor;
 use kaopu::trust::keys::{Passphrases, read_key as read_signing_key};
-use kaopu::trust::registry::Registry;
-use kaopu::trust::tls::{self, Identity};
-use rustls_pki_types::ServerName;
 
 use crate::database::{Database, Kind};
 use crate::federation::{Federation, Node, free_port, kaopu, records, said, until};
@@ -286,46 +281,13 @@ fn an_idle_node_takes_at_most_60_mb() {
 }
 
 #[test]
-fn peers_and_certificates_are_taken_in_while_a_node_runs() {
+fn a_peer_is_taken_in_while_a_node_runs() {
     let mut federation = Federation::of_strangers(&["340500", "310107"]);
     federation.start();
     let [here, peer] = &federation.nodes[..] else { unreachable!() };
     here.done(&["peer", "add", peer.descriptor().to_str().unwrap()]);
     peer.done(&["peer", "add", here.descriptor().to_str().unwrap()]);
     federation.until_in_step();
-
-    let read = |name: &str| std::fs::read_to_string(here.dir.join(name)).unwrap();
-    let ca = Made { certificate: read("certs/ca.pem"), key: read("certs/ca.key").into() };
-    let renew = || {
-        let wanted = Wanted { node: &here.id.parse().unwrap(), host: None, now: Clock::System.now() };
-        make_node(&wanted, &ca).unwrap()
-    };
-    let renewed = renew();
-    let shown = || read_chain(&read("certs/node.pem")).unwrap().swap_remove(0);
-    assert_eq!(shown_by(here, peer), shown());
-    // a key that does not belong to the certificate is left alone until both are there
-    std::fs::write(here.dir.join("certs/node.key"), renewed.key.as_bytes()).unwrap();
-    until("the half-done change is noticed", || here.journal_text().contains("the old one goes on"));
-    assert_eq!(shown_by(here, peer), shown());
-    std::fs::write(here.dir.join("certs/node.pem"), &renewed.certificate).unwrap();
-    until("the renewed certificate is shown", || shown_by(here, peer) == shown());
-}
-
-/// The certificate that one node shows another.
-fn shown_by(node: &Node, to: &Node) -> rustls_pki_types::CertificateDer<'static> {
-    tokio::runtime::Runtime::new().unwrap().block_on(async {
-        let db = Db::open(&format!("sqlite:{}", to.dir.join("data/kaopu.db").display())).await.unwrap();
-        let peer = Registry::load(db).await.unwrap().peer(&node.id.parse().unwrap()).unwrap();
-        let file = |name: &str| std::fs::read_to_string(to.dir.join(name)).unwrap();
-        let chain = read_chain(&file("certs/node.pem")).unwrap();
-        let key = read_key(&file("certs/node.key")).unwrap();
-        let identity = Identity::new(to.id.parse().unwrap(), chain, key, Clock::System).unwrap();
-        let connector = tokio_rustls::TlsConnector::from(Arc::new(tls::client_tls(&identity, &peer).unwrap().config));
-        let address = peer.url.strip_prefix("https://").unwrap();
-        let stream = tokio::net::TcpStream::connect(address).await.unwrap();
-        let stream = connector.connect(ServerName::try_from("127.0.0.1").unwrap(), stream).await.unwrap();
-        stream.get_ref().1.peer_certificates().unwrap()[0].clone().into_owned()
-    })
 }
 
 #[test]
@@ -389,7 +351,7 @@ fn a_node_that_is_no_peer_yet_is_told_so() {
     until("the refusal is told of", || {
         let status = here.json(&["status"]);
         let error = status["peers"][0]["last_error"].as_str().unwrap_or_default();
-        error.contains("has it added this node as a peer")
+        error.contains("it has to be added there")
     });
     assert!(other.journal_text().contains("340500 is not a peer of this node"));
 }

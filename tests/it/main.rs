@@ -32,6 +32,7 @@ mod peer_interface;
 mod penalty_file;
 mod pull;
 mod sample_log;
+mod reload;
 mod samples;
 mod second_opinions;
 mod statement_vectors;

@@ -1,7 +1,8 @@
 //! A node's own certificate: shown at either end of its connections, and exchanged while they are made.
 
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use rustls::SignatureScheme;
 use rustls::client::ResolvesClientCert;
@@ -22,8 +23,14 @@ pub struct Identity {
     pub node: NodeId,
     /// By which certificates are valid or not.
     pub clock: Clock,
+    /// What the others showed.
+    pub seen: Seen,
     pub(super) shown: Arc<Shown>,
 }
+
+/// When the certificates end that other nodes showed lately, in seconds since 1970. Cheap to clone; all clones are one.
+#[derive(Clone, Debug, Default)]
+pub struct Seen(Arc<Mutex<HashMap<NodeId, i64>>>);
 
 /// What the other side of a connection is shown.
 #[derive(Debug)]
@@ -38,14 +45,17 @@ impl Identity {
         clock: Clock,
     ) -> Result<Self, TlsError> {
         let certified = certified(&node, chain, key)?;
-        Ok(Self { node, clock, shown: Arc::new(Shown(RwLock::new(certified))) })
+        Ok(Self { node, clock, seen: Seen::default(), shown: Arc::new(Shown(RwLock::new(certified))) })
     }
 
     /// Shows another certificate from the next handshake on, if it serves: it names this node, and the key is its own.
-    pub fn exchange(&self, chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<(), TlsError> {
+    /// True if it is another one.
+    pub fn exchange(&self, chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<bool, TlsError> {
         let certified = certified(&self.node, chain, key)?;
-        *self.shown.0.write().unwrap_or_else(PoisonError::into_inner) = certified;
-        Ok(())
+        let mut shown = self.shown.0.write().unwrap_or_else(PoisonError::into_inner);
+        let other = shown.cert != certified.cert;
+        *shown = certified;
+        Ok(other)
     }
 
     /// When the certificate that is shown ends, in seconds since 1970.
@@ -55,6 +65,18 @@ impl Identity {
 
     pub(super) fn time(&self) -> Arc<dyn TimeProvider> {
         Arc::new(Now(self.clock.clone()))
+    }
+}
+
+impl Seen {
+    /// All of them.
+    pub fn all(&self) -> Vec<(NodeId, i64)> {
+        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.iter().map(|(node, until)| (node.clone(), *until)).collect()
+    }
+
+    pub(super) fn note(&self, node: NodeId, until: i64) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(node, until);
     }
 }
 
@@ -105,7 +127,11 @@ struct Now(Clock);
 
 impl TimeProvider for Now {
     fn current_time(&self) -> Option<UnixTime> {
-        let seconds = u64::try_from(self.0.now()).ok()?;
-        Some(UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds)))
+        unix_time(&self.0)
     }
+}
+
+pub(super) fn unix_time(clock: &Clock) -> Option<UnixTime> {
+    let seconds = u64::try_from(clock.now()).ok()?;
+    Some(UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds)))
 }

@@ -13,14 +13,17 @@ use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, 
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-use super::{Refusal, TlsError, node_of};
+use super::{Refusal, Seen, TlsError, node_of};
 use crate::statement::NodeId;
+use crate::trust::certificates::valid_until;
 use crate::trust::registry::{Peer, Registry};
 
 /// Verifies the other side of a connection.
 pub(super) struct PeerVerifier {
     pub expected: Expected,
     pub provider: Arc<CryptoProvider>,
+    /// Whom it let in.
+    pub seen: Seen,
     /// Why it refused, if it did.
     pub refusal: Refusal,
 }
@@ -52,20 +55,16 @@ impl PeerVerifier {
     ) -> Result<(), TlsError> {
         let node = node_of(certificate)?;
         let peer = self.peer(&node)?;
-        let roots = roots(&peer)?;
-        let algorithms = self.provider.signature_verification_algorithms.all;
-        let vouched = match &self.expected {
-            Expected::Registered(_) => WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(&self.provider))
-                .build()
-                .map_err(|error| TlsError::NotVouchedFor(node.clone(), error.to_string()))?
-                .verify_client_cert(certificate, between, now)
-                .map(|_| ()),
-            Expected::This(_) => ParsedCertificate::try_from(certificate).and_then(|parsed| {
-                verify_server_cert_signed_by_trust_anchor(&parsed, &roots, between, now, algorithms)
-            }),
+        let end = match &self.expected {
+            Expected::Registered(_) => End::Client,
+            Expected::This(_) => End::Server,
         };
-        vouched.map_err(|error| reason(&node, certificate, &error))?;
-        for_signatures(&node, certificate)
+        let authorities = Authorities::new(&node, peer.cas.iter().cloned(), Arc::clone(&self.provider))?;
+        authorities.vouch_for(end, certificate, between, now)?;
+        if let Some(until) = valid_until(certificate) {
+            self.seen.note(node, until);
+        }
+        Ok(())
     }
 
     /// The node that is claimed, if it may be at the other end.
@@ -91,10 +90,58 @@ impl PeerVerifier {
     }
 }
 
-fn roots(peer: &Peer) -> Result<Arc<RootCertStore>, TlsError> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(peer.cas.iter().cloned());
-    if roots.is_empty() { Err(TlsError::NoAuthority(peer.node.clone())) } else { Ok(Arc::new(roots)) }
+/// Which end of a connection shows a certificate.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    Client,
+    Server,
+}
+
+/// A node's own authorities, those in use.
+pub(super) struct Authorities<'a> {
+    node: &'a NodeId,
+    roots: Arc<RootCertStore>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl<'a> Authorities<'a> {
+    pub fn new(
+        node: &'a NodeId,
+        cas: impl Iterator<Item = CertificateDer<'static>>,
+        provider: Arc<CryptoProvider>,
+    ) -> Result<Self, TlsError> {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(cas);
+        if roots.is_empty() {
+            return Err(TlsError::NoAuthority(node.clone()));
+        }
+        Ok(Self { node, roots: Arc::new(roots), provider })
+    }
+
+    /// Whether one of them vouches for a certificate, at this moment, at this end of a connection.
+    pub fn vouch_for(
+        &self,
+        end: End,
+        certificate: &CertificateDer<'_>,
+        between: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), TlsError> {
+        let vouched = match end {
+            End::Client => {
+                WebPkiClientVerifier::builder_with_provider(Arc::clone(&self.roots), Arc::clone(&self.provider))
+                    .build()
+                    .map_err(|error| TlsError::NotVouchedFor(self.node.clone(), error.to_string()))?
+                    .verify_client_cert(certificate, between, now)
+                    .map(|_| ())
+            }
+            End::Server => ParsedCertificate::try_from(certificate).and_then(|parsed| {
+                let algorithms = self.provider.signature_verification_algorithms.all;
+                verify_server_cert_signed_by_trust_anchor(&parsed, &self.roots, between, now, algorithms)
+            }),
+        };
+        vouched.map_err(|error| reason(self.node, certificate, &error))?;
+        for_signatures(self.node, certificate)
+    }
 }
 
 /// Which reason an error of the path's verification is.
