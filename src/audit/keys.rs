@@ -5,12 +5,12 @@ use std::sync::Arc;
 use super::fault::Wrong;
 use crate::log::Origin;
 use crate::log::note::VerifierKey;
-use crate::statement::{Digest, KeyRing, NodeId, PublicKey, Refused, Verified};
-use crate::trust::descriptor::{Descriptor, KeyState, Purpose, spoken};
+use crate::statement::{Digest, KeyRing, PublicKey, Refused, Verified};
+use crate::trust::descriptor::{Descriptor, KeyEntry, KeyState, Purpose, spoken};
 
 /// The last descriptor so far, and what is known of those before it.
 pub struct Keys {
-    owner: NodeId,
+    origin: Origin,
     newest: Option<(Descriptor, Arc<KeyRing>)>,
     /// All of them: an auditor may know any.
     line: Vec<Known>,
@@ -36,8 +36,8 @@ pub struct Compromised {
 
 impl Keys {
     /// Before entry 0.
-    pub fn new(owner: NodeId) -> Self {
-        Self { owner, newest: None, line: Vec::new() }
+    pub fn new(origin: Origin) -> Self {
+        Self { origin, newest: None, line: Vec::new() }
     }
 
     /// The keys for the next entry.
@@ -53,11 +53,11 @@ impl Keys {
             None => return Err(Wrong::NoKeys),
         };
         let (verified, descriptor) = opened.map_err(|error| Wrong::Descriptor(error.to_string()))?;
-        if *verified.issuer() != self.owner {
+        if *verified.issuer() != self.origin.node {
             return Err(Refused::Issuer.into());
         }
-        let known = self.newest.as_ref().map(|(before, _)| compromised(before)).unwrap_or_default();
-        let new = compromised(&descriptor).into_iter().filter(|c| !known.contains(c)).collect();
+        let known = self.newest.as_ref().map(|(before, _)| compromised(before, &self.origin)).unwrap_or_default();
+        let new = compromised(&descriptor, &self.origin).into_iter().filter(|c| !known.contains(c)).collect();
         // a root that the one before only committed to has not vouched for it: anybody can make that commitment
         let prev = verified.statement().prev;
         let vouches = |before: &Known| before.root == descriptor.root || Some(before.digest) == prev;
@@ -92,9 +92,10 @@ impl Keys {
     }
 }
 
-fn compromised(descriptor: &Descriptor) -> Vec<Compromised> {
+fn compromised(descriptor: &Descriptor, origin: &Origin) -> Vec<Compromised> {
     let keys = descriptor.keys.iter().filter(|key| key.state == KeyState::Compromised && key.purpose == Purpose::Sign);
-    keys.map(|key| Compromised { kid: key.key.kid().to_owned(), valid_below: key.valid_below.unwrap_or(0) }).collect()
+    let below = |key: &KeyEntry| key.valid_below.as_ref().map_or(0, |below| below.of(origin));
+    keys.map(|key| Compromised { kid: key.key.kid().to_owned(), valid_below: below(key) }).collect()
 }
 
 #[cfg(test)]
@@ -141,7 +142,8 @@ mod tests {
         let later_jws = later.sign_after(Some(&begun_jws), &second, 1_780_000_001, &mut rng).unwrap();
         let fingerprint = later.fingerprint().to_string();
 
-        let mut keys = Keys::new(begun.node.clone());
+        let mut keys =
+            Keys::new(Origin { node: begun.node.clone(), log: crate::log::origin::LogName::Records, generation: 1 });
         keys.take(0, begun_jws.jws()).unwrap();
         keys.take(5, later_jws.jws()).unwrap();
         assert!(keys.has_fingerprint(&fingerprint));
@@ -149,7 +151,8 @@ mod tests {
 
         // it commits to the true root, whose thumbprint everybody knows, and the true descriptor seems to follow on it
         let theirs = descriptor(&other, &second, &sign, 1);
-        let mut keys = Keys::new(begun.node.clone());
+        let mut keys =
+            Keys::new(Origin { node: begun.node.clone(), log: crate::log::origin::LogName::Records, generation: 1 });
         keys.take(0, theirs.sign(&other, 1_780_000_000, &mut rng).unwrap().jws()).unwrap();
         keys.take(5, later_jws.jws()).unwrap();
         assert!(!keys.has_fingerprint(&fingerprint));

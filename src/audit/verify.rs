@@ -89,7 +89,7 @@ pub fn verify(
         }
     };
     report.checkpoint = Some(checkpoint.clone());
-    let keys = Keys::new(checkpoint.origin.node.clone());
+    let keys = Keys::new(checkpoint.origin.clone());
     let passage = Passage { folder, kinds, now, threads, checkpoint: &checkpoint };
     let mut audit = Audit {
         keys,

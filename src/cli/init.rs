@@ -19,7 +19,9 @@ use kaopu::node::rng;
 use kaopu::statement::{Kinds, NodeId, Suite, Verified};
 use kaopu::store::Db;
 use kaopu::trust::certificates::{self, Wanted};
-use kaopu::trust::descriptor::{Descriptor, KeyState, LogEntry, TlsTrust, is_endpoint, spoken, thumbprint};
+use kaopu::trust::descriptor::{
+    DESCRIPTOR_HOLDS, Descriptor, KeyState, LogEntry, TlsTrust, is_endpoint, spoken, thumbprint,
+};
 use kaopu::trust::keys::passphrase::SHORTEST;
 use kaopu::trust::keys::{AtRest, NodeKeys, Passphrases, RootKeys, write_private, write_secret};
 use serde_json::json;
@@ -28,8 +30,6 @@ use super::{Shared, print_json, print_line};
 
 /// The configuration that a new node starts with.
 const SAMPLE: &str = include_str!("../../config/node.toml");
-/// How long the first descriptor holds, in seconds: a year and a month, so that the yearly one comes in time.
-const DESCRIPTOR_HOLDS: i64 = 396 * 86_400;
 /// How often peers should look for a newer one, in seconds.
 const REFRESH: u64 = 3600;
 

@@ -1,6 +1,8 @@
 //! A node's descriptor: what it says of itself, signed by its root key. It is the one statement that a peer must hold
 //! before it can verify any other, so it names its own key, and administrators compare fingerprints.
 
+use std::collections::BTreeMap;
+
 use rand::CryptoRng;
 use rustls_pki_types::CertificateDer;
 
@@ -14,6 +16,9 @@ use crate::statement::{
 
 /// The kind of statement that a descriptor is.
 pub const KIND: &str = "descriptor";
+
+/// How long a descriptor holds that is made now, in seconds: a year and a month, so that the yearly one comes in time.
+pub const DESCRIPTOR_HOLDS: i64 = 396 * 86_400;
 
 /// What a node says of itself.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,8 +82,28 @@ pub struct KeyEntry {
     pub purpose: Purpose,
     /// Where it is in its life.
     pub state: KeyState,
-    /// For a compromised key: what it signed from this index on is void.
-    pub valid_below: Option<u64>,
+    /// For a compromised key: from which index on what it signed is void. None: all of it is.
+    pub valid_below: Option<ValidBelow>,
+}
+
+/// From which index on what a compromised key signed is void. It speaks in both logs of its node, and each counts by itself.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(untagged)]
+pub enum ValidBelow {
+    /// The same in every log.
+    Every(u64),
+    /// In each of these logs; in any other all of it is void.
+    Each(BTreeMap<Origin, u64>),
+}
+
+impl ValidBelow {
+    /// In one log.
+    pub fn of(&self, origin: &Origin) -> u64 {
+        match self {
+            Self::Every(index) => *index,
+            Self::Each(logs) => logs.get(origin).copied().unwrap_or(0),
+        }
+    }
 }
 
 /// What a key is for.

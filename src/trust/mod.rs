@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `descriptor.rs` | what a node says of itself, signed by its root key |
 //! | `wire.rs` | the body of that statement |
+//! | `rotation.rs` | how a key's place is taken by another |
 //! | `registry.rs` | the peers as this process sees them |
 //! | `tls.rs` | whom a connection trusts |
 //! | `certificates.rs` | a node's own authority and its certificate |
@@ -13,6 +14,7 @@ pub mod certificates;
 pub mod descriptor;
 pub mod keys;
 pub mod registry;
+pub mod rotation;
 pub mod tls;
 mod wire;
 

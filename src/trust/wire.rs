@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-use super::descriptor::{Descriptor, DescriptorError, KeyEntry, KeyState, LogEntry, Purpose, TlsTrust, is_endpoint};
+use super::descriptor::{
+    Descriptor, DescriptorError, KeyEntry, KeyState, LogEntry, Purpose, TlsTrust, ValidBelow, is_endpoint,
+};
 use crate::log::Origin;
 use crate::statement::{Digest, NodeId, PublicKey, Statement, Suite};
 
@@ -65,7 +67,7 @@ struct Key {
     origin: Option<Origin>,
     jwk: Value,
     #[serde(skip_serializing_if = "Option::is_none")]
-    valid_below: Option<u64>,
+    valid_below: Option<ValidBelow>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -206,7 +208,7 @@ impl From<&KeyEntry> for Key {
             Purpose::Witness => (Use::Witness, None),
             Purpose::Seal => (Use::Seal, None),
         };
-        Self { purpose, state: entry.state, origin, jwk: entry.key.jwk(), valid_below: entry.valid_below }
+        Self { purpose, state: entry.state, origin, jwk: entry.key.jwk(), valid_below: entry.valid_below.clone() }
     }
 }
 
@@ -226,6 +228,11 @@ impl Key {
         }
         if self.valid_below.is_some() && self.state != KeyState::Compromised {
             return refuse("valid_below is for compromised keys");
+        }
+        if let Some(ValidBelow::Each(logs)) = &self.valid_below
+            && logs.keys().any(|origin| origin.node != *owner)
+        {
+            return refuse("valid_below names logs of the node's own");
         }
         Ok(KeyEntry { key, purpose, state: self.state, valid_below: self.valid_below })
     }
@@ -277,9 +284,29 @@ mod tests {
     }
 
     #[test]
+    fn a_compromised_key_ends_in_each_log_at_its_own_index_or_in_all_at_one() {
+        let [records, exchange]: [Origin; 2] =
+            ["kaopu/340500/records/1", "kaopu/340500/exchange/1"].map(|origin| origin.parse().unwrap());
+        for (written, ends) in [
+            (json!(5), [5, 5]),
+            (json!({"kaopu/340500/records/1": 5, "kaopu/340500/exchange/1": 7}), [5, 7]),
+            (json!({"kaopu/340500/records/1": 5}), [5, 0]),
+        ] {
+            let mut descriptor = decode(&statement(|b| {
+                b["keys"][0]["state"] = json!("compromised");
+                b["keys"][0]["valid_below"] = written.clone();
+            }))
+            .unwrap();
+            assert_eq!(encode(&descriptor).unwrap()["keys"][0]["valid_below"], written);
+            let below = descriptor.keys.swap_remove(0).valid_below.unwrap();
+            assert_eq!([below.of(&records), below.of(&exchange)], ends);
+        }
+    }
+
+    #[test]
     fn what_contradicts_itself_is_no_descriptor() {
         type Bend = fn(&mut Map<String, Value>);
-        let cases: [(&str, &str, Bend); 15] = [
+        let cases: [(&str, &str, Bend); 16] = [
             ("versions", "a protocol not spoken here", |b| b["versions"] = json!([2])),
             ("sequence", "a sequence of 0", |b| b["sequence"] = json!(0)),
             ("name", "no name", |b| b["name"] = json!("")),
@@ -297,6 +324,10 @@ mod tests {
                 b["keys"][0]["jwk"] = SigningKey::generate(Suite::Es256, &mut StdRng::seed_from_u64(9)).public().jwk();
             }),
             ("keys", "an end of what is not compromised", |b| b["keys"][0]["valid_below"] = json!(5)),
+            ("keys", "an end in another's log", |b| {
+                b["keys"][0]["state"] = json!("compromised");
+                b["keys"][0]["valid_below"] = json!({"kaopu/310107/records/1": 5});
+            }),
             ("tls", "no certificate", |b| b["tls"] = json!([{"certificate": "AAAA", "state": "active"}])),
         ];
         for (expected, what, bend) in cases {

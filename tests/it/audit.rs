@@ -10,7 +10,7 @@ use kaopu::audit::{Fault, Folder, Report, Trust, verify};
 use kaopu::log::note::VerifierKey;
 use kaopu::log::{Class, Entry, TileId};
 use kaopu::statement::{Audience, Digest, Kinds, Reader, SigningKey, Statement, Suite, Verified};
-use kaopu::trust::descriptor::{KeyEntry, KeyState, Purpose, spoken};
+use kaopu::trust::descriptor::{KeyEntry, KeyState, Purpose, ValidBelow, spoken};
 use proptest::prelude::*;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
@@ -219,7 +219,7 @@ fn descriptors_change_the_keys_of_what_stands_behind_them() {
         key: old.public().clone(),
         purpose: Purpose::Sign,
         state: KeyState::Compromised,
-        valid_below: Some(compromised),
+        valid_below: Some(ValidBelow::Every(compromised)),
     });
     let signed = sample.city.sign_descriptor(&second, START + 100);
     sample.push(signed);
