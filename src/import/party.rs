@@ -81,7 +81,9 @@ fn has_code(kind: &Kind, members: &SubjectMembers, body: &Map<String, Value>) ->
 /// masked, and text that is nothing else is left out too.
 pub fn without_resident_ids(member: &Member, value: Value) -> Option<Value> {
     let hidden = match &member.form {
-        Form::Text | Form::DocumentNumber | Form::Registration | Form::Identifier if !member.upload_only => {
+        Form::Text if !member.upload_only => value.as_str().and_then(veil::resident_ids_old_ones_too),
+        // a number of 15 digits there is far more often a number of what it should be
+        Form::DocumentNumber | Form::Registration | Form::Identifier if !member.upload_only => {
             value.as_str().and_then(veil::resident_ids)
         }
         _ => None,

@@ -114,6 +114,17 @@ pub fn is_resident_id(text: &str) -> bool {
         && Uscc::parse(text).is_err()
 }
 
+/// Whether 15 digits read like a resident id as they were given until 1999: a province, and a birthday in the last century
+/// (GB 11643-1989). Such a number has no check digit, so that others may read like one.
+pub fn reads_like_an_old_resident_id(text: &str) -> bool {
+    let province = text.get(..2).and_then(|digits| digits.parse::<u8>().ok());
+    let is_province = |code| matches!(code, 11..=15 | 21..=23 | 31..=37 | 41..=46 | 50..=54 | 61..=65 | 71 | 81 | 82);
+    text.len() == 15
+        && digits(text).is_some()
+        && province.is_some_and(is_province)
+        && date::parse(&format!("19{}", &text[6..12])).is_some()
+}
+
 const NO_VALUE: u8 = u8::MAX;
 /// The value of each character, [`NO_VALUE`] for what is none of the 31.
 const USCC_VALUES: [u8; 256] = {
@@ -200,6 +211,15 @@ mod tests {
         assert!(is_resident_id("11010519491231002X"));
         for other in ["110105194913310026", "11010519491231002x", "110105194912310021", "91350100M000100Y43", ""] {
             assert!(!is_resident_id(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn an_old_number_is_a_resident_id_by_its_province_and_its_birthday() {
+        assert!(reads_like_an_old_resident_id("340503600123456"));
+        for other in ["340503601323456", "990503600123456", "34050360012345", "340503600000123", "34050360012345X", ""]
+        {
+            assert!(!reads_like_an_old_resident_id(other), "{other}");
         }
     }
 
