@@ -69,6 +69,10 @@ fn columns(kind: &Kind, layout: &Layout) -> Result<(), String> {
     if let Some(name) = kind.required.iter().chain(&layout.required).find(|name| !has_column(name)) {
         return Err(format!("x-layouts: {} requires {name:?} but has no column for it", layout.name));
     }
+    // what no row of a layout can give would be missing in its records for every peer
+    if let Some(member) = kind.members.iter().find(|m| !m.rules.required_if.is_empty() && !has_column(&m.name)) {
+        return Err(format!("{}: x-required-if, but the layout {} has no column for it", member.name, layout.name));
+    }
     let mut seen: Vec<String> = Vec::new();
     for header in layout.columns.iter().flat_map(|(_, headers)| headers) {
         if seen.contains(&fold(header)) {
@@ -113,8 +117,9 @@ mod tests {
     fn a_faulty_schema_says_what_is_wrong_and_where() {
         assert_eq!(reason(|_| ()), "");
         type Change = fn(&mut Value);
-        let changes: [(Change, &str); 17] = [
+        let changes: [(Change, &str); 18] = [
             (|s| s["properties"]["open"]["x-personal"] = json!(true), "open: x-personal belongs"),
+            (|s| s["properties"]["open"]["x-required-if"] = json!([{"name": "示例"}]), "open: x-required-if, but"),
             (|s| s["type"] = json!(7), "not a schema: at /type"),
             (|s| s["x-kind"]["name"] = json!("X"), "x-kind"),
             (|s| s["x-audiences"] = json!(["*"]), "at the top: x-audiences is no keyword"),
