@@ -92,7 +92,9 @@ fn tell(found: &[Found], kinds: &Kinds) {
     };
     let origins: std::collections::BTreeSet<String> = found.iter().map(|f| f.origin.to_string()).collect();
     print_line(&format!("{}  {}", newest.subject, newest.name));
-    print_line(&format!("{} statements 条 in {} logs 个日志", found.len(), origins.len()));
+    let plural = |count: usize| if count == 1 { "" } else { "s" };
+    let (statements, logs) = (found.len(), origins.len());
+    print_line(&format!("{statements} statement{} 条 in {logs} log{} 个日志", plural(statements), plural(logs)));
     for record in found {
         tell_record(record, kinds);
     }
