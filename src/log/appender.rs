@@ -75,7 +75,7 @@ impl Appender {
             Some(file) => memory::recall(file).await?,
             None => None,
         };
-        let tip = load(&db, &origin).await?;
+        let tip = Tip::load(&db, &origin).await?;
         let (note, notes) = watch::channel(tip.note().to_owned());
         let mut remembering = JoinSet::new();
         if let Some(file) = file {
@@ -139,19 +139,6 @@ impl Appender {
         // the task's end drops the other half
         while self.sizes.changed().await.is_ok() {}
     }
-}
-
-/// The log as it stands, with the keys that are valid at its end.
-async fn load(db: &Db, origin: &Origin) -> Result<Tip, AppendError> {
-    let row = db
-        .log(origin)
-        .await?
-        .ok_or_else(|| AppendError::Stopped(format!("{origin} is not in the store; `kaopu init` makes it")))?;
-    let descriptor = match row.descriptor {
-        None => None,
-        Some(index) => db.statements(row.id, index, 1).await?.pop(),
-    };
-    Tip::of(row, descriptor)
 }
 
 struct Task {
@@ -349,7 +336,7 @@ impl Task {
     /// Reads the log again. One that shows less than this process has seen, or another root, has lost history: nothing
     /// may be appended to it.
     async fn reload(&mut self) -> Result<(), AppendError> {
-        let tip = load(&self.db, &self.origin).await?;
+        let tip = Tip::load(&self.db, &self.origin).await?;
         if !memory::goes_on(&self.db, tip.row(), self.tip.size(), &self.tip.root()).await? {
             return Err(AppendError::Stopped(format!(
                 "the store, with {} entries of {}, does not go on from the {} that were committed: it has lost history",

@@ -7,12 +7,12 @@ use super::{AppendError, Appended, Job, MAX_BATCH};
 use crate::clock::Clock;
 use crate::log::edge::FullTile;
 use crate::log::judge::class_of;
-use crate::log::{Checkpoint, Edge, Entry, Hash, Place, Verdict, judge};
+use crate::log::{Checkpoint, Edge, Entry, Hash, Origin, Place, Verdict, judge};
 use crate::statement::{KeyRing, Kinds, Refused, Verified};
 use crate::store::append::Stored;
 use crate::store::statement::{Body, StatementRow};
 use crate::store::upload::UploadStep;
-use crate::store::{Append, Head, LogRow, NewEntry, StoreError};
+use crate::store::{Append, Db, Head, LogRow, NewEntry, StoreError};
 use crate::trust::descriptor::Descriptor;
 use crate::trust::keys::KeyStore;
 
@@ -72,8 +72,20 @@ pub(super) struct Sealed {
 }
 
 impl Tip {
-    /// The end of a log as stored, with its last descriptor.
-    pub(super) fn of(row: LogRow, descriptor: Option<StatementRow>) -> Result<Self, AppendError> {
+    /// The log as it stands now, with the keys that are valid at its end.
+    pub(super) async fn load(db: &Db, origin: &Origin) -> Result<Self, AppendError> {
+        let row = db
+            .log(origin)
+            .await?
+            .ok_or_else(|| AppendError::Stopped(format!("{origin} is not in the store; `kaopu init` makes it")))?;
+        let descriptor = match row.descriptor {
+            None => None,
+            Some(index) => db.statements(row.id, index, 1).await?.pop(),
+        };
+        Self::of(row, descriptor)
+    }
+
+    fn of(row: LogRow, descriptor: Option<StatementRow>) -> Result<Self, AppendError> {
         let corrupt = |what: String| AppendError::from(StoreError::Corrupt(format!("{}: {what}", row.origin)));
         if row.size > 0 && row.head.as_ref().is_none_or(|head| head.size != row.size || head.root != row.edge.root()) {
             return Err(corrupt("its entries do not agree with its head".to_owned()));
