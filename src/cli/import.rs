@@ -74,38 +74,39 @@ async fn run(args: &Import, shared: &Shared, target: Option<&Target>) -> Result<
         clock: node.clock.clone(),
     };
     let mut all_finished = true;
-    let mut receipts = Vec::new();
+    let mut shown = 0;
     for file in &args.files {
         let finished = match read_through(file, &kind).await? {
-            Ok(sheet) => one((args, shared), &run, &Arc::new(sheet), file, target).await,
+            Ok(sheet) => one(args, shared, &run, &Arc::new(sheet), file, target).await,
             Err(not_an_upload) => Err(not_an_upload.into()),
         };
         match finished {
-            Ok(receipt) => receipts.push(receipt),
+            Ok((receipt, faults)) => {
+                show(args, shared, shown, &receipt, &faults).await?;
+                shown += 1;
+            }
             Err(error) => {
                 all_finished = false;
                 complain(&format!("{}: {error:#}", file.display()));
             }
         }
     }
-    if shared.json {
-        let list = if args.files.len() == 1 { receipts.concat() } else { format!("[{}]", receipts.join(",")) };
-        if !list.is_empty() {
-            print_line(list.trim_end());
-        }
+    if shared.json && args.files.len() > 1 {
+        print_line(if shown == 0 { "[]" } else { "]" });
     }
     node.close().await;
     Ok(if all_finished { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Imports one file; its receipt is printed, or comes back as JSON.
+/// Imports one file, and writes its receipt where that was asked for.
 async fn one(
-    (args, shared): (&Import, &Shared),
+    args: &Import,
+    shared: &Shared,
     import: &Run,
     sheet: &Arc<Sheet>,
     file: &Path,
     target: Option<&Target>,
-) -> Result<String> {
+) -> Result<(Receipt, Faults)> {
     let name = file.file_name().map_or_else(|| file.display().to_string(), |name| name.to_string_lossy().into_owned());
     let mut bar = Bar::new(&name);
     let (receipt, faults) = if args.dry_run {
@@ -118,7 +119,7 @@ async fn one(
             counts: rehearsal.counts,
             unknown_columns: sheet.columns.unknown(),
         };
-        (receipt, Faults::Here(Arc::new(rehearsal.faults)))
+        (receipt, Faults::Aside(rehearsal.faults))
     } else {
         let origin = Origin { file: name, department: args.department.clone(), operator: shared.operator() };
         let upload = import.run(sheet, &origin, |progress| bar.show(progress)).await?;
@@ -128,14 +129,22 @@ async fn one(
     if let Some(target) = target {
         target.write(&receipt, &faults, Some(sheet)).await?;
     }
+    Ok((receipt, faults))
+}
+
+/// Prints a receipt, the next of a list where there are several files.
+async fn show(args: &Import, shared: &Shared, before: usize, receipt: &Receipt, faults: &Faults) -> Result<()> {
     if shared.json {
-        return receipts::json(&receipt, &faults).await;
+        if args.files.len() > 1 {
+            print_line(if before == 0 { "[" } else { "," });
+        }
+        return receipts::print_json(receipt, faults).await;
     }
     if args.dry_run {
         print_line("rehearsal 试运行: nothing was written 未写入任何内容");
     }
-    print_line(receipts::table(&receipt, &faults).await?.trim_end());
-    Ok(String::new())
+    print_line(receipts::table(receipt, faults).await?.trim_end());
+    Ok(())
 }
 
 async fn read_through(file: &Path, kind: &Arc<Kind>) -> Result<Result<Sheet, NotAnUpload>> {

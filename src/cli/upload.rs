@@ -73,8 +73,7 @@ async fn show(
         target.write(&receipt, &faults, sheet.as_ref()).await?;
     }
     if shared.json {
-        print_line(receipts::json(&receipt, &faults).await?.trim_end());
-        return Ok(());
+        return receipts::print_json(&receipt, &faults).await;
     }
     print_line(receipts::table(&receipt, &faults).await?.trim_end());
     if upload.finished_ms.is_none() {

@@ -13,6 +13,7 @@
 //! | `person.rs` | natural persons: hashed and masked |
 //! | `row.rs` | a row judged: a body and its subject, or faults |
 //! | `receipt.rs` | what the department gets back |
+//! | `fault_file.rs` | faults of a rehearsal, kept aside |
 //! | `upload.rs` | an upload run against the store |
 //!
 //! Every reader runs in constant memory (spreadsheets: in bounded memory) and calls back row by row; a file is read
@@ -21,6 +22,7 @@
 pub mod cell;
 mod csv;
 pub mod decode;
+pub mod fault_file;
 pub mod form;
 mod jsonl;
 pub mod layout;

@@ -9,18 +9,21 @@ mod chunk;
 mod publish;
 mod signed;
 
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
 use self::chunk::Chunk;
 use self::signed::Signed;
+use super::fault_file::{FaultFile, FaultWriter};
 use super::row::Judge;
 use super::{NotAnUpload, PersonKey, Sheet};
 use crate::clock::Clock;
 use crate::log::appender::{AppendError, Appender};
 use crate::statement::{Kind, NodeId};
-use crate::store::upload::{Counts, FaultRow, UploadRow};
+use crate::store::upload::{Counts, UploadRow};
 use crate::store::{Db, StoreError};
 
 /// What an upload is run with.
@@ -61,12 +64,12 @@ pub struct Progress {
 }
 
 /// What a run would do.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Rehearsal {
     /// The counts.
     pub counts: Counts,
     /// The faults.
-    pub faults: Vec<FaultRow>,
+    pub faults: FaultFile,
 }
 
 /// Why an upload was not finished.
@@ -85,6 +88,14 @@ pub enum UploadError {
     /// The store failed.
     #[error("{0}; run the same command again to go on")]
     Store(StoreError),
+    /// What a rehearsal finds can't be kept for the receipt.
+    #[error("the faults cannot be kept in {}: {error}; TMPDIR names another folder", folder.display())]
+    Aside {
+        /// The folder for what lasts no longer than a process.
+        folder: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
     /// A stage ended before its time.
     #[error("the import broke off: {0}; run the same command again to go on")]
     BrokenOff(String),
@@ -126,15 +137,19 @@ impl Import {
         sheet: &Arc<Sheet>,
         mut progress: impl FnMut(Progress),
     ) -> Result<Rehearsal, UploadError> {
+        let folder = std::env::temp_dir();
+        let cannot = |error| UploadError::Aside { folder: folder.clone(), error };
+        let mut faults = FaultWriter::new(&folder).map_err(cannot)?;
+        let mut counts = Counts::default();
         let mut chunks = self.read(sheet, 0);
-        let mut whole = Rehearsal::default();
         while let Some(chunk) = chunks.recv().await {
             let signed = Signed::sign(self, chunk?, 0).await?;
-            whole.counts = sum(whole.counts, signed.step().counts);
-            whole.faults.extend(signed.step().faults.iter().cloned());
-            progress(Progress { done: whole.counts.read, of: sheet.rows });
+            counts = sum(counts, signed.step().counts);
+            // some hundred kilobytes at most: that does not hold up a thread of the runtime
+            signed.step().faults.iter().try_for_each(|fault| faults.push(fault)).map_err(cannot)?;
+            progress(Progress { done: counts.read, of: sheet.rows });
         }
-        Ok(whole)
+        Ok(Rehearsal { counts, faults: faults.finish().map_err(cannot)? })
     }
 
     /// The first stage: a thread that reads and judges.

@@ -41,7 +41,7 @@ pub struct Counts {
 }
 
 /// One fault or warning.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct FaultRow {
     /// Data row, from 1.
     pub row: u64,

@@ -4,7 +4,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::BufWriter;
+use std::io::{self, BufWriter, ErrorKind, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use tokio::sync::mpsc;
 
+use kaopu::import::fault_file::FaultFile;
 use kaopu::import::receipt::refused_rows;
 use kaopu::import::{Receipt, Sheet};
 use kaopu::store::upload::FaultRow;
@@ -23,8 +24,8 @@ const PAGE: u32 = 1000;
 /// Where the faults of a receipt are.
 #[derive(Clone)]
 pub enum Faults {
-    /// In memory, of a rehearsal.
-    Here(Arc<Vec<FaultRow>>),
+    /// In a file aside, of a rehearsal.
+    Aside(FaultFile),
     /// In the store, of this upload.
     Stored(Db, i64),
 }
@@ -99,43 +100,49 @@ fn write_beside(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> Result<
 
 impl Faults {
     /// One by one in the order of their rows; to be read on a thread that may block.
-    fn each(&self) -> impl Iterator<Item = Result<FaultRow>> + Send + use<> {
-        let (send, mut receive) = mpsc::channel(PAGE as usize);
-        let faults = self.clone();
-        tokio::spawn(async move {
-            if let Err(error) = faults.send(&send).await {
-                let _ = send.send(Err(error.into())).await;
-            }
-        });
-        std::iter::from_fn(move || receive.blocking_recv())
+    fn each(&self) -> Box<dyn Iterator<Item = Result<FaultRow>> + Send> {
+        match self {
+            Self::Aside(file) => Box::new(file.each().map(|fault| Ok(fault?))),
+            Self::Stored(db, upload) => Box::new(stored(db.clone(), *upload)),
+        }
     }
+}
 
-    async fn send(&self, to: &mpsc::Sender<Result<FaultRow>>) -> Result<(), StoreError> {
-        let mut after = 0;
-        loop {
-            let page = match self {
-                Self::Here(faults) if after == 0 => faults.to_vec(),
-                Self::Here(_) => return Ok(()),
-                Self::Stored(db, upload) => db.faults(*upload, after, PAGE).await?,
-            };
-            let Some(last) = page.last() else { return Ok(()) };
-            after = last.row;
-            for fault in page {
-                if to.send(Ok(fault)).await.is_err() {
-                    return Ok(());
-                }
+/// The faults of an upload, fetched page by page while they are read.
+fn stored(db: Db, upload: i64) -> impl Iterator<Item = Result<FaultRow>> + Send {
+    let (send, mut receive) = mpsc::channel(PAGE as usize);
+    tokio::spawn(async move {
+        if let Err(error) = send_all(&db, upload, &send).await {
+            let _ = send.send(Err(error.into())).await;
+        }
+    });
+    std::iter::from_fn(move || receive.blocking_recv())
+}
+
+async fn send_all(db: &Db, upload: i64, to: &mpsc::Sender<Result<FaultRow>>) -> Result<(), StoreError> {
+    let mut after = 0;
+    loop {
+        let page = db.faults(upload, after, PAGE).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = last.row;
+        for fault in page {
+            if to.send(Ok(fault)).await.is_err() {
+                return Ok(());
             }
         }
     }
 }
 
-/// A receipt as JSON.
-pub async fn json(receipt: &Receipt, faults: &Faults) -> Result<String> {
+/// Prints a receipt as JSON as it comes: its faults may be millions. A reader that has gone away is no failure.
+pub async fn print_json(receipt: &Receipt, faults: &Faults) -> Result<()> {
     let (receipt, faults) = (receipt.clone(), faults.each());
     tokio::task::spawn_blocking(move || {
-        let mut out = Vec::new();
-        receipt.json::<anyhow::Error>(faults, &mut out)?;
-        Ok(String::from_utf8(out)?)
+        let mut out = BufWriter::new(io::stdout().lock());
+        let written = receipt.json::<anyhow::Error>(faults, &mut out).and_then(|()| Ok(out.flush()?));
+        match written {
+            Err(error) if error.downcast_ref().is_some_and(|e: &io::Error| e.kind() == ErrorKind::BrokenPipe) => Ok(()),
+            written => written,
+        }
     })
     .await?
 }
@@ -155,8 +162,6 @@ pub async fn table(receipt: &Receipt, faults: &Faults) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
-
     use super::*;
 
     #[test]
