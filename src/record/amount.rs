@@ -24,17 +24,33 @@ pub enum NotAnAmount {
 impl Amount {
     /// Reads a decimal of at most `digits` digits, `fraction` of them behind the point: `decimal(18,6)` is `(18, 6)`.
     pub fn parse(text: &str, digits: u32, fraction: u32) -> Result<Self, NotAnAmount> {
-        let (whole, behind) = text.split_once('.').unwrap_or((text, "0"));
-        let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-        if !all_digits(whole) || !all_digits(behind) {
-            return Err(NotAnAmount::Form);
-        }
-        let (whole, behind) = (whole.trim_start_matches('0'), behind.trim_end_matches('0'));
-        if whole.len() > digits.saturating_sub(fraction) as usize || behind.len() > fraction as usize {
-            return Err(NotAnAmount::Digits);
-        }
-        Ok(Self { whole: whole.to_owned(), fraction: behind.to_owned() })
+        let (whole, fraction) = parts(text, digits, fraction)?;
+        Ok(Self { whole: whole.to_owned(), fraction: fraction.to_owned() })
     }
+
+    /// Whether a text is an amount, in the one way to write it.
+    pub fn is_written(text: &str, digits: u32, fraction: u32) -> bool {
+        let Ok((whole, fraction)) = parts(text, digits, fraction) else { return false };
+        let whole = if whole.is_empty() { "0" } else { whole };
+        match text.split_once('.') {
+            None => text == whole,
+            Some((before, behind)) => before == whole && !fraction.is_empty() && behind == fraction,
+        }
+    }
+}
+
+/// What stands before and behind the point, without needless zeros.
+fn parts(text: &str, digits: u32, fraction: u32) -> Result<(&str, &str), NotAnAmount> {
+    let (whole, behind) = text.split_once('.').unwrap_or((text, "0"));
+    let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    if !all_digits(whole) || !all_digits(behind) {
+        return Err(NotAnAmount::Form);
+    }
+    let (whole, behind) = (whole.trim_start_matches('0'), behind.trim_end_matches('0'));
+    if whole.len() > digits.saturating_sub(fraction) as usize || behind.len() > fraction as usize {
+        return Err(NotAnAmount::Digits);
+    }
+    Ok((whole, behind))
 }
 
 impl Ord for Amount {
@@ -86,6 +102,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn an_amount_is_known_by_the_way_it_is_written(text in "[0-9]{0,14}(\\.[0-9]{0,8})?|[.0-9a-]{0,5}") {
+            let is_written = Amount::parse(&text, 18, 6).is_ok_and(|amount| amount.to_string() == text);
+            prop_assert_eq!(Amount::is_written(&text, 18, 6), is_written);
+        }
+
         #[test]
         fn amounts_compare_as_numbers(a in 0_u64..2_000_000_000, b in 0_u64..2_000_000_000) {
             let text = |n: u64| format!("{}.{:06}", n / 1_000_000, n % 1_000_000);

@@ -2,12 +2,10 @@
 
 use serde_json::Value;
 
+use super::laid_out::MOST_MEMBERS;
 use super::{Kind, Layout, Sharing};
 use crate::record::name::fold;
 use crate::statement::Audience;
-
-/// A set of members is kept in a number of so many bits.
-const MOST_MEMBERS: usize = 128;
 
 /// Every member that a keyword names must be one.
 pub(super) fn names(kind: &Kind) -> Result<(), String> {

@@ -64,8 +64,7 @@ impl Form {
             Self::Text | Self::DocumentNumber => None,
             Self::Date => text.and_then(date::parse_canonical).is_none().then_some(FaultCode::E104),
             Self::Decimal { digits, fraction } => {
-                let canonical = |t: &&str| Amount::parse(t, *digits, *fraction).is_ok_and(|a| a.to_string() == **t);
-                text.filter(canonical).is_none().then_some(FaultCode::E106)
+                text.filter(|text| Amount::is_written(text, *digits, *fraction)).is_none().then_some(FaultCode::E106)
             }
             Self::Identifier => text.is_none().then_some(FaultCode::E101),
             Self::Boolean => value.as_bool().is_none().then_some(FaultCode::E103),

@@ -8,6 +8,7 @@ mod builtin;
 mod check;
 mod form;
 mod identity;
+mod laid_out;
 mod rules;
 mod schema_file;
 mod validate;
@@ -50,6 +51,7 @@ pub struct Kind {
     pub layouts: Vec<Layout>,
     required: Vec<String>,
     positions: HashMap<String, usize>,
+    demands: laid_out::Demands,
     schema: validate::Schema,
 }
 

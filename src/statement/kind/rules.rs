@@ -3,6 +3,7 @@
 use jiff::civil::Date;
 use serde_json::{Map, Value};
 
+use super::laid_out::{LaidOut, Set};
 use super::{Code, Form, Kind, Layout, Member};
 use crate::record::identifier::UNKNOWN;
 use crate::record::{Amount, Fault, FaultCode, date};
@@ -40,24 +41,32 @@ impl Kind {
         layout: Option<&Layout>,
         today: Date,
     ) -> Vec<Fault> {
-        let at_fault = at_fault.iter().filter_map(|name| self.position(name)).fold(0, |set, at| set | 1 << at);
-        let mut judged = Judged { kind: self, body, present: 0, at_fault, faults: Vec::new() };
-        // each of these stages leaves alone what an earlier one found at fault
-        judged.values();
-        judged.missing(layout);
-        judged.not_future(today);
-        judged.not_before();
+        let at_fault = at_fault.iter().filter_map(|name| self.position(name)).collect();
+        let laid_out = LaidOut::of(self, body);
+        let mut judged = Judged { kind: self, body, laid_out: &laid_out, at_fault, faults: Vec::new() };
+        judged.by_the_rules(layout, today);
         if layout.is_some() {
             // a peer's statement has been held to its schema already; a row that its peers would refuse is sent back
             judged.schema();
         }
-        let mut faults = judged.faults;
-        faults.sort_by_key(|fault| (fault.member, fault.code));
         let told = |fault: Broken| match fault.precedes {
             Some(other) => self.members[fault.member].too_early(&self.members[other]),
             None => self.members[fault.member].fault(fault.code),
         };
-        faults.into_iter().map(told).collect()
+        judged.in_order().into_iter().map(told).collect()
+    }
+
+    /// The first error of a peer's body that was held to its schema already: the member, and what is wrong with it.
+    pub(super) fn error_of(
+        &self,
+        body: &Map<String, Value>,
+        laid_out: &LaidOut<'_>,
+        today: Date,
+    ) -> Option<(&str, FaultCode)> {
+        let mut judged = Judged { kind: self, body, laid_out, at_fault: Set::default(), faults: Vec::new() };
+        judged.by_the_rules(None, today);
+        let error = judged.in_order().into_iter().find(|fault| !fault.code.is_warning())?;
+        Some((&self.members[error.member].name, error.code))
     }
 }
 
@@ -68,23 +77,35 @@ struct Broken {
     precedes: Option<usize>,
 }
 
-/// A body while it is judged. A set of members is a number, a bit each.
+/// A body while it is judged.
 struct Judged<'a> {
     kind: &'a Kind,
     body: &'a Map<String, Value>,
-    present: u128,
-    at_fault: u128,
+    laid_out: &'a LaidOut<'a>,
+    at_fault: Set,
     faults: Vec<Broken>,
 }
 
-impl<'a> Judged<'a> {
-    /// Each value by itself: too long, of another form, or suspicious.
+impl Judged<'_> {
+    /// Each of these stages leaves alone what an earlier one found at fault.
+    fn by_the_rules(&mut self, layout: Option<&Layout>, today: Date) {
+        self.values();
+        self.missing(layout);
+        self.not_future(today);
+        self.not_before();
+    }
+
+    fn in_order(mut self) -> Vec<Broken> {
+        self.faults.sort_by_key(|fault| (fault.member, fault.code));
+        self.faults
+    }
+
+    /// Each value by itself: too long, of another form, or suspicious. A member that the kind does not have is its schema's
+    /// affair.
     fn values(&mut self) {
-        for (name, value) in self.body {
-            // a member that the kind does not have is its schema's affair
-            let Some(at) = self.kind.position(name) else { continue };
-            self.present |= 1 << at;
-            if let Some(code) = self.kind.members[at].fault_of(value).filter(|_| !self.is_at_fault(at)) {
+        for at in self.laid_out.present.without(self.at_fault).iter() {
+            let value = self.laid_out.value(at);
+            if let Some(code) = value.and_then(|value| self.kind.members[at].fault_of(value)) {
                 self.add(at, code);
             }
         }
@@ -93,14 +114,12 @@ impl<'a> Judged<'a> {
     /// What the schema of a member refuses beyond its form. A schema that judges bodies as one is asked about rows that have
     /// no other fault.
     fn schema(&mut self) {
-        let is_sound = |judged: &Self, at: usize| !judged.is_at_fault(at) && !judged.kind.members[at].upload_only;
-        for (name, value) in self.body {
-            let Some(at) = self.kind.position(name).filter(|at| is_sound(self, *at)) else { continue };
-            if !self.kind.schema.takes_member(at, value) {
+        for at in self.laid_out.present.without(self.at_fault).without(self.kind.demands.upload_only).iter() {
+            if !self.laid_out.value(at).is_some_and(|value| self.kind.schema.takes_member(at, value)) {
                 self.add(at, FaultCode::E103);
             }
         }
-        if self.at_fault == 0
+        if self.at_fault.is_empty()
             && let Some(name) = self.kind.schema.refused_member(|| self.shared())
         {
             self.add(self.kind.position(&name).unwrap_or(0), FaultCode::E103);
@@ -118,36 +137,33 @@ impl<'a> Judged<'a> {
     }
 
     fn missing(&mut self, layout: Option<&Layout>) {
-        let absent = |at: &usize| (self.present | self.at_fault) & 1 << at == 0;
-        let missing: Vec<usize> = (0..self.kind.members.len())
-            .filter(|at| absent(at) && self.is_required(&self.kind.members[*at], layout))
-            .collect();
+        let of_layout = layout.map_or(&[][..], |layout| &layout.required);
+        let required: Set = of_layout.iter().filter_map(|name| self.kind.position(name)).collect();
+        let required = required.or(self.kind.demands.required);
+        let absent = |set: Set| set.without(self.laid_out.present).without(self.at_fault);
+        let by_condition = |at: &usize| self.is_required(&self.kind.members[*at], layout);
+        let missing: Set =
+            absent(self.kind.demands.conditional.without(required)).iter().filter(by_condition).collect();
         // only now: that a member is missing is no reason not to hold a condition on it
-        for at in missing {
+        for at in missing.or(absent(required)).iter() {
             self.add(at, FaultCode::E101);
         }
     }
 
+    /// Whether a member that is not required of all bodies is required of this one.
     fn is_required(&self, member: &Member, layout: Option<&Layout>) -> bool {
-        let name = &member.name;
-        let has_column = |layout: &Layout| layout.columns.iter().any(|(column, _)| column == name);
-        match layout {
-            _ if self.kind.required.contains(name) => true,
-            Some(layout) if layout.required.contains(name) => true,
-            _ if member.rules.required_if.is_empty() => false,
-            Some(layout) if !has_column(layout) => false,
-            _ => member.rules.required_if.iter().any(|condition| self.holds(condition)),
-        }
+        let has_column = |layout: &Layout| layout.columns.iter().any(|(column, _)| *column == member.name);
+        layout.is_none_or(has_column) && member.rules.required_if.iter().any(|condition| self.holds(condition))
     }
 
     /// Whether a condition holds; of a member at fault nothing is known.
     fn holds(&self, condition: &Condition) -> bool {
-        let is_known = |(name, _): &(String, _)| self.kind.position(name).is_some_and(|at| !self.is_at_fault(at));
+        let is_known = |(name, _): &(String, _)| self.kind.position(name).is_some_and(|at| !self.at_fault.has(at));
         condition.0.iter().all(is_known) && condition.holds(self.body)
     }
 
     fn not_future(&mut self, today: Date) {
-        for (at, _) in self.members(|member| member.rules.not_future) {
+        for at in self.kind.demands.not_future.iter() {
             if self.day(at).is_some_and(|day| day > today) {
                 self.add(at, FaultCode::E105);
             }
@@ -157,34 +173,28 @@ impl<'a> Judged<'a> {
     /// No date lies before the first given of those that it must not precede. One that is at fault was given, but nothing
     /// is compared with it.
     fn not_before(&mut self) {
+        let given = self.laid_out.present.or(self.at_fault);
         let mut early = Vec::new();
-        for (at, member) in self.members(|member| !member.rules.not_before.is_empty()) {
-            let Some(day) = self.day(at) else { continue };
-            let mut others = member.rules.not_before.iter().filter_map(|name| self.kind.position(name));
-            let given = others.find(|other| (self.present | self.at_fault) & 1 << other != 0);
-            if let Some(other) = given.filter(|other| self.day(*other).is_some_and(|other| day < other)) {
-                early.push(Broken { member: at, code: FaultCode::E105, precedes: Some(other) });
+        for (at, others) in &self.kind.demands.not_before {
+            let Some(day) = self.day(*at) else { continue };
+            let first = others.iter().find(|other| given.has(**other));
+            if let Some(other) = first.filter(|other| self.day(**other).is_some_and(|other| day < other)) {
+                early.push(Broken { member: *at, code: FaultCode::E105, precedes: Some(*other) });
             }
         }
         self.faults.append(&mut early);
     }
 
-    fn members(&self, which: fn(&Member) -> bool) -> impl Iterator<Item = (usize, &'a Member)> + use<'a> {
-        self.kind.members.iter().enumerate().filter(move |(_, member)| which(member))
-    }
-
     /// A date that is not at fault.
     fn day(&self, at: usize) -> Option<Date> {
-        let value = self.body.get(&self.kind.members[at].name).filter(|_| !self.is_at_fault(at))?;
+        let value = self.laid_out.value(at).filter(|_| !self.at_fault.has(at))?;
         date::parse_canonical(value.as_str()?)
     }
 
-    fn is_at_fault(&self, at: usize) -> bool {
-        self.at_fault & 1 << at != 0
-    }
-
     fn add(&mut self, at: usize, code: FaultCode) {
-        self.at_fault |= if code.is_warning() { 0 } else { 1 << at };
+        if !code.is_warning() {
+            self.at_fault.add(at);
+        }
         self.faults.push(Broken { member: at, code, precedes: None });
     }
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::laid_out::Demands;
 use super::validate::Schema;
 use super::{Code, Condition, Form, Kind, Layout, Member, Rules, Sharing, SubjectMembers, check};
 use crate::record::Amount;
@@ -174,6 +175,7 @@ pub(super) fn read(text: &str) -> Result<Kind, String> {
         layouts,
         required: head.required,
         positions: HashMap::new(),
+        demands: Demands::default(),
         schema: Schema::compile(&schema, &head.properties)?,
     };
     for (at, member) in kind.members.iter().enumerate() {
@@ -183,6 +185,7 @@ pub(super) fn read(text: &str) -> Result<Kind, String> {
     }
     check::names(&kind)?;
     check::record(&kind, &schema)?;
+    kind.demands = Demands::of(&kind);
     Ok(kind)
 }
 
