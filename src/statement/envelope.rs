@@ -76,6 +76,27 @@ pub fn sign(statement: Statement, key: &SigningKey) -> Result<Verified, SignErro
     Ok(Verified { inner: Arc::new(inner) })
 }
 
+/// Whether a compact JWS claims to be a statement of this kind. What cannot be read claims nothing.
+pub fn is_of_kind(jws: &str, kind: &str) -> bool {
+    let header = jws.split_once('.').and_then(|(header, _)| base64url(header).ok());
+    header.and_then(|header| Header::decode(&header).ok()).is_some_and(|header| header.typ.kind == kind)
+}
+
+/// The engine refuses padding and spare bits, so bytes have one text.
+fn base64url(part: &str) -> Result<Vec<u8>, Refused> {
+    URL_SAFE_NO_PAD.decode(part).map_err(|_| Refused::Base64)
+}
+
+/// None for one of another length than signatures have.
+fn base64url_signature(part: &str) -> Result<Option<[u8; SIGNATURE_BYTES]>, Refused> {
+    if part.len() != base64_len(SIGNATURE_BYTES) {
+        return base64url(part).map(|_| None);
+    }
+    let mut signature = [0; SIGNATURE_BYTES];
+    URL_SAFE_NO_PAD.decode_slice(part, &mut signature).map_err(|_| Refused::Base64)?;
+    Ok(Some(signature))
+}
+
 fn base64_len(bytes: usize) -> usize {
     (bytes * 4).div_ceil(3)
 }
@@ -91,17 +112,11 @@ impl Unverified {
         if payload.contains('.') || header.is_empty() || payload.is_empty() || signature.is_empty() {
             return Err(Refused::NotCompact);
         }
-        // the engine refuses padding and spare bits, so bytes have one text
-        let decode = |part| URL_SAFE_NO_PAD.decode(part).map_err(|_| Refused::Base64);
-        let (header, payload, signature) = (decode(header)?, decode(payload)?, decode(signature)?);
+        let (header, payload, signature) = (base64url(header)?, base64url(payload)?, base64url_signature(signature)?);
         let Header { alg, kid, typ } = Header::decode(&header)?;
         let statement = payload::decode(typ, &payload)?;
-        Ok(Self {
-            inner: Inner { statement, digest: Digest::of(jws.as_bytes()), kid, jws: jws.into() },
-            alg: Suite::from_alg(&alg),
-            signed: signed.len(),
-            signature: signature.try_into().ok(),
-        })
+        let inner = Inner { statement, digest: Digest::of(jws.as_bytes()), kid, jws: jws.into() };
+        Ok(Self { inner, alg, signed: signed.len(), signature })
     }
 
     /// What it claims to say.
@@ -171,7 +186,8 @@ impl fmt::Debug for Unverified {
 
 /// The protected header: these three members and no other.
 struct Header {
-    alg: String,
+    /// None for an algorithm of no suite.
+    alg: Option<Suite>,
     kid: String,
     typ: Typ,
 }
@@ -180,7 +196,7 @@ impl Header {
     fn decode(bytes: &[u8]) -> Result<Self, Refused> {
         if let Some([alg, kid, typ]) = Self::as_written_here(bytes) {
             let typ = typ.parse().map_err(|_| Refused::Typ)?;
-            return Ok(Self { alg: alg.to_owned(), kid: kid.to_owned(), typ });
+            return Ok(Self { alg: Suite::from_alg(alg), kid: kid.to_owned(), typ });
         }
         let mut members = json::parse_object(bytes).map_err(|_| Refused::Header)?;
         let mut take = |name| match members.swap_remove(name) {
@@ -191,18 +207,18 @@ impl Header {
         if !members.is_empty() {
             return Err(Refused::Header);
         }
-        Ok(Self { alg, kid, typ: typ.parse().map_err(|_| Refused::Typ)? })
+        Ok(Self { alg: Suite::from_alg(&alg), kid, typ: typ.parse().map_err(|_| Refused::Typ)? })
     }
 
     /// The three members where they stand as [`sign`] writes them, plain text without escapes: so do nearly all headers,
     /// and reading them needs no parser. The parser would read the same.
     fn as_written_here(bytes: &[u8]) -> Option<[&str; 3]> {
         let rest = std::str::from_utf8(bytes).ok()?.strip_prefix(r#"{"alg":""#)?;
-        let (alg, rest) = rest.split_once(r#"","kid":""#)?;
-        let (kid, rest) = rest.split_once(r#"","typ":""#)?;
-        let typ = rest.strip_suffix(r#""}"#)?;
-        let plain = |text: &str| text.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\');
-        [alg, kid, typ].iter().all(|text| plain(text)).then_some([alg, kid, typ])
+        let (alg, rest) = rest.split_once('"')?;
+        let (kid, rest) = rest.strip_prefix(r#","kid":""#)?.split_once('"')?;
+        let (typ, rest) = rest.strip_prefix(r#","typ":""#)?.split_once('"')?;
+        let plain = |text: &str| text.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
+        (rest == "}" && [alg, kid, typ].iter().all(|text| plain(text))).then_some([alg, kid, typ])
     }
 }
 

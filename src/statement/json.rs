@@ -16,8 +16,8 @@ pub const MAX_INTEGER: i64 = (1 << 53) - 1;
 /// How deep objects and arrays may be nested, the outermost object counted.
 pub const MAX_DEPTH: usize = 16;
 
-/// Room for the members of an object before it grows: most payloads and bodies fit.
-const MEMBERS: usize = 16;
+/// Room for the members of a payload or body before it grows: most fit.
+const MEMBERS: usize = 24;
 
 /// Why a text is not JSON as statements have it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -46,15 +46,33 @@ pub enum NotIJson {
 pub fn parse_object(bytes: &[u8]) -> Result<Map<String, Value>, NotIJson> {
     let fault = Cell::new(None);
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let parsed = deserializer
-        .deserialize_map(Strict { fault: &fault, depth: 0 })
-        .and_then(|value| deserializer.end().map(|()| value));
+    let strict = Strict { fault: &fault, depth: 0, plain: false };
+    let parsed = deserializer.deserialize_map(strict).and_then(|value| deserializer.end().map(|()| value));
     match parsed {
         Ok(Value::Object(map)) => Ok(map),
         // the first fault that the visitor saw says more than the parser's message about it
         Err(error) => Err(fault.take().unwrap_or_else(|| syntax(&error))),
         Ok(_) => Err(NotIJson::Syntax("not an object".to_owned())),
     }
+}
+
+/// Parses an object that stands `depth` deep in a text that is [plain](is_plain): its strings need no second look. None
+/// where it is not what [`parse_object`] takes.
+pub(super) fn parse_plain(text: &str, depth: usize) -> Option<Map<String, Value>> {
+    let fault = Cell::new(None);
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let value = deserializer.deserialize_map(Strict { fault: &fault, depth, plain: true }).ok()?;
+    deserializer.end().ok()?;
+    match value {
+        Value::Object(map) => Some(map),
+        _ => None,
+    }
+}
+
+/// Whether a text has no escapes and nothing that may not stand in a statement, so that the same holds of its strings.
+pub(super) fn is_plain(text: &str) -> bool {
+    let escapes = text.bytes().fold(0, |escapes, byte| escapes | u8::from(byte == b'\\'));
+    escapes == 0 && check_text(text).is_ok()
 }
 
 /// What the parser itself found; a number too large for a float is still a number.
@@ -71,16 +89,11 @@ pub fn check_object(map: &Map<String, Value>, depth: usize) -> Result<(), NotIJs
 
 /// Whether a text may stand in a statement.
 pub fn check_text(text: &str) -> Result<(), NotIJson> {
-    let mut rare = false;
-    for &byte in text.as_bytes() {
-        // 7F, and the lead bytes of U+0080–00BF, U+F000–FFFF and all beyond U+FFFF, need a closer look
-        rare |= byte == 0x7f || byte == 0xc2 || byte >= 0xef;
-        if byte < 0x20 {
-            return Err(NotIJson::ControlCharacter);
-        }
-    }
-    if !rare {
+    if !needs_a_closer_look(text.as_bytes()) {
         return Ok(());
+    }
+    if text.bytes().any(|byte| byte < 0x20) {
+        return Err(NotIJson::ControlCharacter);
     }
     for c in text.chars() {
         let code = u32::from(c);
@@ -92,6 +105,22 @@ pub fn check_text(text: &str) -> Result<(), NotIJson> {
         }
     }
     Ok(())
+}
+
+/// Whether a text may hold what may not stand in a statement. A first look, without branches, so that many bytes are seen in
+/// one step.
+fn needs_a_closer_look(text: &[u8]) -> bool {
+    let looks = |byte: u8, next: u8| {
+        (byte < 0x20)
+            | (byte == 0x7f)
+            // U+0080–009F, U+FDC0–FDFF, U+FFC0–FFFF, and all beyond U+FFFF
+            | ((byte == 0xc2) & (next < 0xa0))
+            | ((byte == 0xef) & ((next == 0xb7) | (next == 0xbf)))
+            | (byte >= 0xf0)
+    };
+    let Some((last, before)) = text.split_last() else { return false };
+    let found = before.iter().zip(&text[1..]).map(|(byte, next)| u8::from(looks(*byte, *next)));
+    found.fold(0, |found, looks| found | looks) | u8::from(looks(*last, 0xff)) != 0
 }
 
 fn check_members(map: &Map<String, Value>, depth: usize) -> Result<(), NotIJson> {
@@ -128,6 +157,8 @@ fn integer(number: Option<i64>) -> Result<i64, NotIJson> {
 struct Strict<'a> {
     fault: &'a Cell<Option<NotIJson>>,
     depth: usize,
+    /// Its strings were looked at.
+    plain: bool,
 }
 
 impl Strict<'_> {
@@ -137,6 +168,10 @@ impl Strict<'_> {
             self.fault.set(Some(fault));
             error
         })
+    }
+
+    fn text<E: serde::de::Error>(self, text: &str) -> Result<(), E> {
+        if self.plain { Ok(()) } else { self.take(check_text(text)) }
     }
 }
 
@@ -176,7 +211,7 @@ impl<'de> Visitor<'de> for Strict<'_> {
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Value, E> {
-        self.take(check_text(text))?;
+        self.text(text)?;
         Ok(Value::String(text.to_owned()))
     }
 
@@ -191,9 +226,9 @@ impl<'de> Visitor<'de> for Strict<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
         let inside = Strict { depth: self.take(deeper(self.depth))?, ..self };
-        let mut map = Map::with_capacity(MEMBERS);
+        let mut map = Map::with_capacity(if self.depth < 2 { MEMBERS } else { 0 });
         while let Some(name) = members.next_key::<String>()? {
-            self.take(check_text(&name))?;
+            self.text(&name)?;
             let value = members.next_value_seed(inside)?;
             match map.entry(name) {
                 Entry::Vacant(place) => _ = place.insert(value),

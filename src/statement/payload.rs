@@ -21,6 +21,14 @@ pub const MAX_REGISTRATION: usize = 50;
 /// Reads a payload: exactly the members that a statement has, each of its form. Whether the body is what the kind says
 /// is for the kind to judge.
 pub fn decode(typ: Typ, bytes: &[u8]) -> Result<Statement, Refused> {
+    match written::read(&typ, bytes) {
+        Some(statement) => Ok(statement),
+        None => parse(typ, bytes),
+    }
+}
+
+/// The same for members in any order and any notation of JSON.
+fn parse(typ: Typ, bytes: &[u8]) -> Result<Statement, Refused> {
     let mut payload = json::parse_object(bytes)?;
     let statement = Statement {
         typ,
@@ -103,7 +111,13 @@ fn audience(value: &Value) -> Option<Audience> {
 }
 
 fn salt(value: &Value) -> Option<Salt> {
-    URL_SAFE_NO_PAD.decode(value.as_str()?).ok()?.try_into().ok().map(Salt)
+    salt_of(value.as_str()?)
+}
+
+fn salt_of(text: &str) -> Option<Salt> {
+    let mut salt = [0; 16];
+    let length = URL_SAFE_NO_PAD.decode_slice(text, &mut salt).ok()?;
+    (length == salt.len()).then_some(Salt(salt))
 }
 
 fn references(value: &Value) -> Option<Vec<Digest>> {
@@ -217,6 +231,8 @@ impl Writer {
         self.raw("\"]")
     }
 }
+
+mod written;
 
 #[cfg(test)]
 mod tests {
