@@ -9,7 +9,7 @@
 //! of one key are added up before they are multiplied. Nearly all statements of a log stand under one key, so that spares
 //! half of the points and two thirds of the additions.
 
-use aws_lc_rs::digest::{Context, SHA256, SHA512};
+use aws_lc_rs::digest::{Context, SHA256};
 use curve25519_dalek::constants::ED25519_BASEPOINT_POINT;
 use curve25519_dalek::edwards::CompressedEdwardsY;
 use curve25519_dalek::traits::{IsIdentity as _, VartimeMultiscalarMul as _};
@@ -17,6 +17,7 @@ use curve25519_dalek::{EdwardsPoint, Scalar};
 use ed25519_dalek::VerifyingKey;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
+use sha2::{Digest as _, Sha512};
 
 use super::SIGNATURE_BYTES;
 
@@ -98,13 +99,8 @@ fn holds(batch: &[Signed<'_>]) -> Option<bool> {
 
 /// h = SHA-512(R ‖ A ‖ message), RFC 8032 section 5.1.7.
 fn challenge(r: &[u8; 32], key: &VerifyingKey, message: &[u8]) -> [u8; 64] {
-    let mut context = Context::new(&SHA512);
-    context.update(r);
-    context.update(key.as_bytes());
-    context.update(message);
-    let mut h = [0; 64];
-    h.copy_from_slice(context.finish().as_ref());
-    h
+    // on many machines twice as fast as that of aws-lc
+    Sha512::new().chain_update(r).chain_update(key.as_bytes()).chain_update(message).finalize().into()
 }
 
 /// The y of the points of order 8, little-endian; the others have y = 0, 1, −1 and their encodings beyond the prime.
