@@ -79,7 +79,7 @@ impl Folder {
         }
         let mut text = text(&path, bytes)?;
         match text.pop() {
-            Some('\n') if text.split('\n').count() == usize::from(width) => Ok(text),
+            Some('\n') if text.bytes().filter(|b| *b == b'\n').count() + 1 == usize::from(width) => Ok(text),
             _ => Err(FileError::Format(path, "it has not a line for each entry")),
         }
     }

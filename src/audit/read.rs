@@ -1,10 +1,13 @@
 //! Reading a bundle of a folder: entries, leaf hashes, bodies; all that can be said of it without what stands before it.
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use super::fault::{Fault, Wrong};
 use super::folder::{FileError, Folder, Line};
 use crate::log::tile::{FULL, decode_hashes};
 use crate::log::{Class, Entry, Hash, TileId};
-use crate::statement::{Digest, Refused, Unverified};
+use crate::statement::{Digest, Refused, Unverified, envelope};
 
 /// A bundle as read.
 pub struct Bundle {
@@ -14,6 +17,8 @@ pub struct Bundle {
     pub leaves: Option<Vec<Hash>>,
     /// Its entries; empty where the bundle is not there.
     pub entries: Vec<(Entry, Body)>,
+    /// The lines of its bodies.
+    pub text: Arc<String>,
     /// What is wrong with it.
     pub faults: Vec<Fault>,
     /// Nothing of it is there.
@@ -22,8 +27,10 @@ pub struct Bundle {
 
 /// The body of an entry as read.
 pub enum Body {
-    /// It is the one that the entry names; nobody has checked its signature.
-    Statement(Box<Unverified>),
+    /// Where in the text it stands. Nobody has looked at it.
+    Text(Range<usize>),
+    /// A descriptor that is the one that the entry names; nobody has checked its signature.
+    Descriptor(Box<Unverified>),
     /// It cannot be used, as a fault says.
     Unusable,
     /// Withheld.
@@ -32,7 +39,8 @@ pub enum Body {
     Erased,
 }
 
-/// Reads bundle `n` of a log of `size`, and holds tile against entries and bodies against entries.
+/// Reads bundle `n` of a log of `size`, and holds tile against entries. Of its bodies the descriptors are read, for what
+/// stands behind them hangs on their keys.
 pub fn read(folder: &Folder, n: u64, size: u64) -> Bundle {
     let first = n * FULL as u64;
     let width = (size - first).min(FULL as u64) as u16;
@@ -55,29 +63,40 @@ pub fn read(folder: &Folder, n: u64, size: u64) -> Bundle {
         faults.push(Fault::at(first, Wrong::Tile(id)));
     }
 
-    let mut lines = text.as_deref().map(|text| text.split('\n'));
+    let text = Arc::new(text.unwrap_or_default());
+    let mut start = 0;
+    let mut lines = (!text.is_empty()).then(|| text.split('\n'));
     let mut body = |(at, entry): (usize, Entry)| {
         let Some(line) = lines.as_mut().and_then(Iterator::next) else { return (entry, Body::Unusable) };
-        let body = read_body(&entry, line).unwrap_or_else(|refused| {
+        let place = start..start + line.len();
+        start = place.end + 1;
+        let body = read_body(&entry, line, place).unwrap_or_else(|refused| {
             faults.push(Fault::at(first + at as u64, refused));
             Body::Unusable
         });
         (entry, body)
     };
     let entries = entries.unwrap_or_default().into_iter().enumerate().map(&mut body).collect();
-    Bundle { first, leaves, entries, faults, missing }
+    Bundle { first, leaves, entries, text, faults, missing }
 }
 
-fn read_body(entry: &Entry, line: &str) -> Result<Body, Wrong> {
-    let jws = match Line::parse(line) {
-        Line::Body(jws) => jws,
-        Line::Withheld if entry.class == Class::Open => return Err(Wrong::Withheld),
-        Line::Withheld => return Ok(Body::Withheld),
-        Line::Erased => return Ok(Body::Erased),
-    };
+fn read_body(entry: &Entry, line: &str, place: Range<usize>) -> Result<Body, Wrong> {
+    match Line::parse(line) {
+        Line::Body(jws) if envelope::is_of_kind(jws, "descriptor") => {
+            Ok(Body::Descriptor(Box::new(read_statement(entry, jws)?)))
+        }
+        Line::Body(_) => Ok(Body::Text(place)),
+        Line::Withheld if entry.class == Class::Open => Err(Wrong::Withheld),
+        Line::Withheld => Ok(Body::Withheld),
+        Line::Erased => Ok(Body::Erased),
+    }
+}
+
+/// Reads the body that an entry names.
+pub fn read_statement(entry: &Entry, jws: &str) -> Result<Unverified, Refused> {
     match Unverified::parse(jws) {
-        Ok(unverified) if unverified.digest() == entry.digest => Ok(Body::Statement(Box::new(unverified))),
-        Err(refused) if Digest::of(jws.as_bytes()) == entry.digest => Err(refused.into()),
-        _ => Err(Refused::Digest.into()),
+        Ok(unverified) if unverified.digest() == entry.digest => Ok(unverified),
+        Err(refused) if Digest::of(jws.as_bytes()) == entry.digest => Err(refused),
+        _ => Err(Refused::Digest),
     }
 }

@@ -1,11 +1,12 @@
 //! Verifying a log in a folder, with no configuration, network or database.
 //!
-//! The log is gone through in windows of bundles. A window is read, held against its tiles and parsed on all cores; then,
-//! in order, the tree grows and descriptors change the keys; then signatures are verified in batches and statements judged,
-//! on all cores again, while the next window is read; then, in order, comes what depends on the statements before: `iat`,
-//! versions, erasures.
+//! The log is gone through in windows of bundles. A window is read and held against its tiles on all cores; then, in order,
+//! the tree grows and descriptors change the keys; then statements are parsed, their signatures verified in batches, and
+//! judged, on all cores again, while the next window is read; then, in order, comes what depends on the statements before:
+//! `iat`, versions, erasures.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::crew::share_out;
@@ -19,11 +20,11 @@ use crate::log::checkpoint::CheckpointError;
 use crate::log::judge::{self, NotAccepted, Place, TOLERANCE};
 use crate::log::note::VerifierKey;
 use crate::log::tile::FULL;
-use crate::log::{Checkpoint, Class};
+use crate::log::{Checkpoint, Class, Entry};
 use crate::statement::{Digest, KeyRing, Kinds, Refused, Unverified, Verified, envelope};
 
-/// Bundles in a window: 8,192 statements, some 30 MB when parsed; two are under way.
-const WINDOW: usize = 32;
+/// Bundles in a window, for each thread: two windows are under way.
+const WINDOW: usize = 8;
 /// Bundles whose signatures are verified in one batch.
 const TOGETHER: usize = 4;
 /// Reasons for holding a statement that are told apart.
@@ -137,12 +138,9 @@ struct Audit<'a> {
     tell: &'a mut dyn FnMut(News<'_>),
 }
 
-/// A statement at its place: index and the class of its entry.
-type Placed = (u64, Class, Waiting);
-
 /// What can be done in any order.
 enum Task {
-    Judge(Vec<Placed>),
+    Judge(Vec<Waiting>),
     Read(u64),
 }
 
@@ -152,10 +150,26 @@ enum Done {
     Read(Bundle),
 }
 
-/// A statement on its way: to be verified under the keys at its place, or a descriptor, verified by the one before it.
+/// Statements on their way.
 enum Waiting {
-    Unverified(Box<Unverified>, Arc<KeyRing>),
-    Descriptor(Verified),
+    /// A descriptor at an index, verified by the one before it.
+    Descriptor(u64, Class, Verified),
+    /// Bodies, to be verified under the keys at their place.
+    Bodies(Bodies),
+}
+
+/// Bodies of one bundle with no descriptor among them.
+struct Bodies {
+    text: Arc<String>,
+    /// By index, each with its place in the text.
+    places: Vec<(u64, Entry, Range<usize>)>,
+    ring: Arc<KeyRing>,
+}
+
+impl Waiting {
+    fn len(&self) -> usize {
+        if let Self::Bodies(bodies) = self { bodies.places.len() } else { 1 }
+    }
 }
 
 /// A statement, verified and judged but for what stands before it.
@@ -164,6 +178,8 @@ struct Judged {
     iat: i64,
     digest: Digest,
     accepted: Result<(), NotAccepted>,
+    /// Whether it could be read at all.
+    is_read: bool,
     /// Its record, and the version that it replaces.
     record: Option<(u128, Option<Digest>)>,
     /// What it says is to be erased.
@@ -174,15 +190,15 @@ impl Passage<'_> {
     fn walk(&self, audit: &mut Audit<'_>) {
         let size = self.checkpoint.size;
         let mut bundles = 0..size.div_ceil(FULL as u64);
-        let mut waiting: Vec<Vec<Placed>> = Vec::new();
-        let mut done = 0;
+        let mut waiting: Vec<Vec<Waiting>> = Vec::new();
+        let (window, mut done) = (WINDOW * self.threads.max(1), 0);
         loop {
             let judging = waiting.drain(..).map(Task::Judge);
-            let tasks: Vec<Task> = judging.chain(bundles.by_ref().take(WINDOW).map(Task::Read)).collect();
+            let tasks: Vec<Task> = judging.chain(bundles.by_ref().take(window).map(Task::Read)).collect();
             if tasks.is_empty() {
                 return;
             }
-            let mut read = Vec::with_capacity(WINDOW);
+            let mut read = Vec::with_capacity(window);
             for result in share_out(tasks, self.threads, |task| self.work(task)) {
                 match result {
                     Done::Judged(judged) => {
@@ -194,8 +210,7 @@ impl Passage<'_> {
             }
             (audit.tell)(News::Progress(done, size));
             let nothing = !read.is_empty() && read.iter().all(|bundle| bundle.missing);
-            let entered: Vec<Placed> = read.into_iter().flat_map(|bundle| self.enter(bundle, audit)).collect();
-            waiting = in_batches(entered);
+            waiting = in_batches(read.into_iter().flat_map(|bundle| self.enter(bundle, audit)));
             if nothing {
                 return; // a size that nothing in the folder bears out
             }
@@ -204,17 +219,17 @@ impl Passage<'_> {
 
     fn work(&self, task: Task) -> Done {
         match task {
-            Task::Judge(waiting) => Done::Judged(self.judge(waiting)),
+            Task::Judge(waiting) => Done::Judged(self.judge(&waiting)),
             Task::Read(n) => Done::Read(read::read(self.folder, n, self.checkpoint.size)),
         }
     }
 
     /// In order: the tree grows, and descriptors change the keys of what stands behind them.
-    fn enter(&self, bundle: Bundle, audit: &mut Audit<'_>) -> Vec<Placed> {
+    fn enter(&self, bundle: Bundle, audit: &mut Audit<'_>) -> Vec<Waiting> {
         let mut faults = bundle.faults;
         audit.tree.grow(bundle.leaves.as_deref(), &mut faults);
         audit.wrong(&faults);
-        let mut waiting = Vec::with_capacity(bundle.entries.len());
+        let mut waiting = Vec::new();
         for (index, (entry, body)) in (bundle.first..).zip(bundle.entries) {
             match body {
                 Body::Unusable => audit.versions.gaps = true,
@@ -227,21 +242,21 @@ impl Passage<'_> {
                     audit.report.erased += 1;
                     audit.erased.insert(entry.digest, index);
                 }
-                Body::Statement(unverified) if unverified.statement().typ.kind == "descriptor" => {
-                    match audit.keys.take(index, unverified.jws()) {
-                        Ok((verified, compromised)) => {
-                            waiting.push((index, entry.class, Waiting::Descriptor(verified)));
-                            self.void(&compromised, index, audit);
-                        }
-                        Err(wrong) => audit.wrong(&[Fault::at(index, wrong)]),
+                Body::Descriptor(unverified) => match audit.keys.take(index, unverified.jws()) {
+                    Ok((verified, compromised)) => {
+                        waiting.push(Waiting::Descriptor(index, entry.class, verified));
+                        self.void(&compromised, index, audit);
                     }
-                }
-                Body::Statement(unverified) => match audit.keys.ring() {
-                    Some(ring) => {
-                        let ring = Arc::clone(ring);
-                        waiting.push((index, entry.class, Waiting::Unverified(unverified, ring)));
-                    }
-                    None => audit.wrong(&[Fault::at(index, Wrong::NoKeys)]),
+                    Err(wrong) => audit.wrong(&[Fault::at(index, wrong)]),
+                },
+                Body::Text(place) => match (waiting.last_mut(), audit.keys.ring()) {
+                    (_, None) => audit.wrong(&[Fault::at(index, Wrong::NoKeys)]),
+                    (Some(Waiting::Bodies(bodies)), Some(_)) => bodies.places.push((index, entry, place)),
+                    (_, Some(ring)) => waiting.push(Waiting::Bodies(Bodies {
+                        text: Arc::clone(&bundle.text),
+                        places: vec![(index, entry, place)],
+                        ring: Arc::clone(ring),
+                    })),
                 },
             }
         }
@@ -267,36 +282,36 @@ impl Passage<'_> {
         audit.wrong(&faults);
     }
 
-    /// Verifies signatures in one batch, and judges all but what depends on the statements before.
-    fn judge(&self, waiting: Vec<Placed>) -> Vec<Judged> {
-        let mut places = Vec::with_capacity(waiting.len());
-        let mut verified = Vec::with_capacity(waiting.len());
-        let mut batch = Vec::with_capacity(waiting.len());
-        for (index, class, waiting) in waiting {
+    /// Reads statements, verifies their signatures in one batch, and judges all but what depends on the statements before.
+    fn judge(&self, waiting: &[Waiting]) -> Vec<Judged> {
+        let length = waiting.iter().map(Waiting::len).sum();
+        let mut judged = Vec::with_capacity(length);
+        let (mut batch, mut places) = (Vec::with_capacity(length), Vec::with_capacity(length));
+        for waiting in waiting {
             match waiting {
-                Waiting::Descriptor(descriptor) => {
-                    let digest = descriptor.digest();
-                    verified.push(((index, class, digest), Ok(descriptor)));
+                Waiting::Descriptor(index, class, descriptor) => {
+                    judged.push(self.judge_one(*index, *class, descriptor))
                 }
-                Waiting::Unverified(unverified, ring) => {
-                    places.push((index, class, unverified.digest()));
-                    batch.push((*unverified, ring));
+                Waiting::Bodies(bodies) => {
+                    for (index, entry, place) in &bodies.places {
+                        match read::read_statement(entry, &bodies.text[place.clone()]) {
+                            Ok(unverified) => {
+                                places.push((*index, entry));
+                                batch.push((unverified, &*bodies.ring));
+                            }
+                            Err(refused) => judged.push(Judged::refused(*index, entry.digest, refused, false)),
+                        }
+                    }
                 }
             }
         }
-        let (batch, rings): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
-        let batch = batch.into_iter().zip(rings.iter().map(Arc::as_ref)).collect();
-        verified.extend(places.into_iter().zip(envelope::verify_all(batch)));
-        verified.sort_by_key(|((index, ..), _)| *index);
-        let judge =
-            |((index, class, digest), verified): ((u64, Class, Digest), Result<Verified, Refused>)| match verified {
-                Ok(verified) => self.judge_one(index, class, &verified),
-                Err(refused) => {
-                    let accepted = Err(refused.into());
-                    Judged { index, iat: i64::MIN, digest, accepted, record: None, erases: Vec::new() }
-                }
-            };
-        verified.into_iter().map(judge).collect()
+        let verified = places.into_iter().zip(envelope::verify_all(batch));
+        judged.extend(verified.map(|((index, entry), verified)| match verified {
+            Ok(verified) => self.judge_one(index, entry.class, &verified),
+            Err(refused) => Judged::refused(index, entry.digest, refused, true),
+        }));
+        judged.sort_by_key(|judged| judged.index);
+        judged
     }
 
     fn judge_one(&self, index: u64, class: Class, verified: &Verified) -> Judged {
@@ -310,14 +325,33 @@ impl Passage<'_> {
             Some((Versions::key(&statement.typ.kind, &identity), statement.prev))
         });
         let erases = if statement.typ.kind == "erasure" { statement.refs.clone() } else { Vec::new() };
-        Judged { index, iat: statement.iat, digest: verified.digest(), accepted: kind.map(drop), record, erases }
+        let (iat, digest, accepted) = (statement.iat, verified.digest(), kind.map(drop));
+        Judged { index, iat, digest, accepted, is_read: true, record, erases }
     }
 }
 
-fn in_batches(statements: Vec<Placed>) -> Vec<Vec<Placed>> {
-    let mut rest = statements.into_iter();
-    let next = || Some(rest.by_ref().take(TOGETHER * FULL).collect()).filter(|batch: &Vec<Placed>| !batch.is_empty());
-    std::iter::from_fn(next).collect()
+impl Judged {
+    fn refused(index: u64, digest: Digest, why: Refused, is_read: bool) -> Self {
+        let accepted = Err(why.into());
+        Self { index, iat: i64::MIN, digest, accepted, is_read, record: None, erases: Vec::new() }
+    }
+}
+
+fn in_batches(statements: impl Iterator<Item = Waiting>) -> Vec<Vec<Waiting>> {
+    let mut batches: Vec<Vec<Waiting>> = Vec::new();
+    let mut room = 0_usize;
+    for waiting in statements {
+        let length = waiting.len();
+        match batches.last_mut().filter(|_| length <= room) {
+            Some(batch) => batch.push(waiting),
+            None => {
+                batches.push(vec![waiting]);
+                room = TOGETHER * FULL;
+            }
+        }
+        room -= length;
+    }
+    batches
 }
 
 impl Audit<'_> {
@@ -325,6 +359,7 @@ impl Audit<'_> {
     fn place(&mut self, judged: Judged) {
         let refuse = |refused| Fault::at(judged.index, Wrong::Refused(refused));
         let backdated = judged.iat < self.max_iat.saturating_sub(TOLERANCE);
+        self.versions.gaps |= !judged.is_read;
         // what is signed counts, whatever else is wrong with it
         self.max_iat = self.max_iat.max(judged.iat);
         match judged.accepted {
