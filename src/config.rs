@@ -10,6 +10,10 @@ use serde::{Deserialize, Deserializer};
 
 use crate::statement::{Audience, NodeId, Reader};
 
+mod limits;
+
+pub use limits::{Limits, PeerLimits};
+
 /// The configuration of a node.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -94,46 +98,6 @@ impl Default for Files {
             certificate_key: "certs/node.key".into(),
             passphrase: None,
             memory: "data".into(),
-        }
-    }
-}
-
-/// What peers may ask.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Limits {
-    /// Requests of one peer under way at once; those held open count apart, up to the same number.
-    pub in_flight: usize,
-    /// Requests of one peer a second, on average.
-    pub per_second: u32,
-    /// Requests a second of all who come without a certificate.
-    pub strangers_per_second: u32,
-    /// Bytes of a request's body.
-    pub body_bytes: usize,
-    /// Seconds that an answer may take.
-    pub answer_seconds: u64,
-    /// Seconds that a request for a newer checkpoint is held open, at most.
-    pub wait_seconds: u64,
-    /// Connections at once, of all.
-    pub connections: usize,
-    /// TLS handshakes under way at once, of all.
-    pub handshakes: usize,
-    /// Seconds that a handshake may take.
-    pub handshake_seconds: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            in_flight: 64,
-            per_second: 2000,
-            strangers_per_second: 20,
-            body_bytes: 64 * 1024,
-            answer_seconds: 30,
-            wait_seconds: 30,
-            connections: 1024,
-            handshakes: 64,
-            handshake_seconds: 10,
         }
     }
 }
@@ -290,8 +254,13 @@ impl Config {
             }
         }
         let limits = &self.limits;
-        if limits.in_flight == 0 || limits.per_second == 0 || limits.connections == 0 || limits.handshakes == 0 {
-            return refuse("limits", "in_flight, per_second, connections and handshakes are at least 1");
+        if limits.connections == 0 || limits.handshakes == 0 {
+            return refuse("limits", "connections and handshakes are at least 1");
+        }
+        for limits in limits.of_each(Clone::clone).values().chain([limits]) {
+            if limits.in_flight == 0 || limits.per_second == 0 || limits.descriptors_per_hour == 0 {
+                return refuse("limits", "in_flight, per_second and descriptors_per_hour are at least 1");
+            }
         }
         Ok(())
     }
@@ -365,11 +334,23 @@ mod tests {
             ("delta = [", "Delta = ["),
             ("\"34\"]", "\"3\"]"),
             ("in_flight = 64", "in_flight = 0"),
+            ("# [limits.peers.\"340100\"]", "[limits.peers.\"340100\"]\nper_second = 0"),
             ("id = \"340500\"", "id = \"Ma'anshan\""),
         ] {
             assert!(SAMPLE.contains(from), "{from}");
             assert!(load(&SAMPLE.replace(from, to)).is_err(), "{to}");
         }
+    }
+
+    #[test]
+    fn a_peer_may_have_other_limits_than_all() {
+        let config = load(&SAMPLE.replace("# [limits.peers.\"340100\"]\n# ", "[limits.peers.\"340100\"]\n")).unwrap();
+        let of_each = config.limits.of_each(Clone::clone);
+        let other = &of_each[&"340100".parse().unwrap()];
+        assert_eq!(other.served_bytes_per_day, 20_000_000_000);
+        assert_eq!(other.per_second, config.limits.per_second);
+        let unknown = SAMPLE.replace("# [limits.peers.\"340100\"]\n# ", "[limits.peers.\"340100\"]\nconnections = 3\n");
+        assert!(load(&unknown).unwrap_err().to_string().contains("unknown field"));
     }
 
     #[test]

@@ -14,6 +14,7 @@
 
 pub mod clock;
 pub mod statement;
+pub mod quota;
 pub mod record;
 pub mod import;
 pub mod log;

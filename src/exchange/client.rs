@@ -12,8 +12,10 @@ use reqwest::RequestBuilder;
 use tokio::sync::Semaphore;
 
 use super::Fault;
+use crate::clock::Clock;
 use crate::log::tile::{self, FULL};
 use crate::log::{Entry, Hash, Origin, TileId};
+use crate::quota::DayCount;
 use crate::trust::tls::{ClientTls, Refusal, TlsError};
 
 /// A bundle of statements is never longer than this, unpacked.
@@ -52,6 +54,8 @@ pub struct PeerClient {
     refusal: Refusal,
     /// Whether bodies are asked for packed.
     compress: bool,
+    /// What was taken from it today, where that is counted, and what day it is.
+    day: Option<(Arc<DayCount>, Clock)>,
 }
 
 /// What a peer serves as its checkpoint.
@@ -104,7 +108,13 @@ impl PeerClient {
             slots: Arc::new(Semaphore::new(AT_ONCE)),
             refusal,
             compress,
+            day: None,
         })
+    }
+
+    /// The same, with what it takes of logs counted, and an end to it for the day.
+    pub fn counted(self, day: Arc<DayCount>, clock: Clock) -> Self {
+        Self { day: Some((day, clock)), ..self }
     }
 
     /// The peer's descriptor statements, newest first.
@@ -154,7 +164,9 @@ impl PeerClient {
         // entries of another length are malformed, so no honest bundle is longer
         let limit = FULL * (2 + crate::log::entry::ENTRY_BYTES);
         let answer = self.get("a bundle", &path, limit, |r| r).await?;
-        tile::decode_bundle(&answer.body, width).map_err(|e| malformed("a bundle", e))
+        let entries = tile::decode_bundle(&answer.body, width).map_err(|e| malformed("a bundle", e))?;
+        self.count(0, entries.len());
+        Ok(entries)
     }
 
     /// The bodies of a bundle, a line an entry.
@@ -186,6 +198,12 @@ impl PeerClient {
         limit: usize,
         with: impl FnOnce(RequestBuilder) -> RequestBuilder,
     ) -> Result<Answer, Fault> {
+        // its descriptors are never too much
+        if let Some((day, clock)) = &self.day
+            && path.starts_with("/v1/logs/")
+        {
+            day.room(clock.now()).map_err(Fault::DaySpent)?;
+        }
         // never closed
         let _slot = self.slots.acquire().await.map_err(|error| Fault::Damaged(error.to_string()))?;
         let asked = self.ask(what, with(self.http.get(format!("{}{path}", self.base))), limit);
@@ -216,11 +234,19 @@ impl PeerClient {
         let mut body = Vec::with_capacity(usize::try_from(announced).unwrap_or(0));
         loop {
             let next = tokio::time::timeout(self.patience.idle, response.chunk()).await;
-            match next.map_err(|_| Fault::Slow(what, self.patience.idle))?.map_err(|e| self.unreachable(&e))? {
+            let next = next.map_err(|_| Fault::Slow(what, self.patience.idle))?.map_err(|e| self.unreachable(&e))?;
+            self.count(next.as_ref().map_or(0, |chunk| chunk.len()), 0);
+            match next {
                 None => return Ok(body),
                 Some(chunk) if body.len() + chunk.len() > limit => return Err(too_long),
                 Some(chunk) => body.extend_from_slice(&chunk),
             }
+        }
+    }
+
+    fn count(&self, bytes: usize, entries: usize) {
+        if let Some((day, clock)) = &self.day {
+            day.add(clock.now(), bytes as u64, entries as u64);
         }
     }
 

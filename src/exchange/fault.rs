@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::log::TileId;
+use crate::quota::Spent;
 use crate::store::StoreError;
 
 /// Why a pull did not go on.
@@ -23,6 +24,24 @@ pub enum Fault {
     /// It asks us to come back later.
     #[error("asks to wait {0:?}")]
     Limited(Duration),
+    /// This node has taken from it what it takes from a peer in a day.
+    #[error("{} {} were taken from it today, as many as [limits] allow; goes on when the day turns, in {:?}", .0.limit, .0.what, .0.wait)]
+    DaySpent(Spent),
+    /// More descriptors than a log has in an hour.
+    #[error(
+        "its log has more than {limit} descriptors an hour, as many as [limits] allow; goes on when the hour turns, in {wait:?}"
+    )]
+    Flood {
+        /// How many there may be.
+        limit: u32,
+        /// How long until there may be more.
+        wait: Duration,
+    },
+    /// It signs by a key that its descriptors do not name, and each time serves newer ones that do not name it either.
+    #[error(
+        "the checkpoint is signed by none of the log's keys, nor by those of the newer descriptors that it serves each time"
+    )]
+    Restless,
     /// An answer longer than it can honestly be.
     #[error("{what} is longer than {limit} bytes")]
     TooLong {

@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::fetch::{self, Chunk};
+use super::follow::follow;
 use super::head;
 use super::judge::{Judge, Judged};
 use super::keys::Keys;
@@ -15,6 +16,7 @@ use super::pull::{Clients, Surroundings, due};
 use super::source::{Outcome, Server, Source, Sources};
 use super::{Fault, apply, held};
 use crate::log::Origin;
+use crate::quota::HourCount;
 use crate::statement::NodeId;
 use crate::store::{Head, LogRow, LogState, StoreError};
 use crate::trust::registry::Peer;
@@ -44,15 +46,33 @@ pub struct Feed {
     noted: Option<Instant>,
     /// When held statements were tried last.
     tried_held: Option<Instant>,
-    /// The owner's keys, and the last descriptor of the log and the owner's newest that they were worked out from.
-    keys: Option<(Option<u64>, String, Keys)>,
+    /// The owner's keys, as far as the log was known when they were last needed.
+    keys: Option<Keys>,
+    /// Descriptors of the log that came this hour.
+    descriptors: HourCount,
+    /// There are more of them than there may be.
+    flooded: bool,
+    /// A newer descriptor was served when the checkpoint's key was not known, and nothing has gone well since.
+    followed: bool,
 }
 
 impl Feed {
     /// A feed of `origin`; `seed` sets its jitter.
     pub fn new(around: Surroundings, clients: Clients, origin: Origin, seed: u64) -> Self {
         let sources = Sources::new(origin.node.clone(), around.settings.backoff, seed);
-        Self { around, clients, origin, sources, etag: None, noted: None, tried_held: None, keys: None }
+        Self {
+            around,
+            clients,
+            origin,
+            sources,
+            etag: None,
+            noted: None,
+            tried_held: None,
+            keys: None,
+            descriptors: HourCount::default(),
+            flooded: false,
+            followed: false,
+        }
     }
 
     /// Pulls until it is aborted.
@@ -70,6 +90,11 @@ impl Feed {
     }
 
     async fn turn(&mut self, log: LogRow) {
+        self.flooded &= self.descriptors_left() == 0;
+        if self.flooded {
+            // whoever is asked would serve the same
+            return tokio::time::sleep(self.around.settings.backoff.longest).await;
+        }
         let peers = self.around.registry.peers();
         let others: Vec<NodeId> = peers.iter().map(|peer| peer.node.clone()).collect();
         let node = match self.sources.pick(&others, Instant::now()) {
@@ -126,7 +151,7 @@ impl Feed {
         let tiles = head::advance(&self.around.db, log, source, target, now).await?;
         let news = tiles.is_some();
         if let Some(tiles) = tiles {
-            Box::pin(self.pull(log.clone(), keys, source, tiles, owner)).await?;
+            Box::pin(self.pull(log.clone(), keys, source, tiles, owner)).await.map_err(|fault| self.named(fault))?;
             tracing::debug!(origin = %self.origin, size, from = %source.node, "pulled");
         }
         if source.server == Server::Owner {
@@ -159,22 +184,24 @@ impl Feed {
             keys,
             edge: log.edge.clone(),
             max_iat: log.max_iat,
+            descriptors: self.descriptors_left(),
         };
         let (to_judge, chunks) = mpsc::channel(1);
         let (to_apply, mut judged) = mpsc::channel::<Judged>(1);
         let fetching = fetch::into_chunks(source.clone(), self.origin.clone(), Arc::new(tiles), log.size, to_judge);
         let judging = judge_all(judge, target.note, chunks, to_apply);
         let around = &self.around;
+        let counted = &mut self.descriptors;
         let applying = async {
             while let Some(judged) = judged.recv().await {
                 let end = judged.first + judged.entries.len() as u64;
-                let descriptors = judged.descriptors.clone();
+                let (descriptors, read) = (judged.descriptors.clone(), judged.read);
                 let complete = (end == complete.size).then_some(&complete);
                 log = apply::apply(&around.db, log, judged, complete, around.clock.now_ms()).await?;
+                counted.add(read, around.clock.now());
                 around.news.tell();
-                for descriptor in &descriptors {
-                    follow(around, owner, descriptor.jws()).await?;
-                }
+                follow(around, owner, descriptors.iter().map(|descriptor| descriptor.jws().to_owned()).collect())
+                    .await?;
             }
             // the receiver goes with this block: those before it end when they next want to send
             drop(judged);
@@ -184,32 +211,50 @@ impl Feed {
         applied.and(judged).and(fetched)
     }
 
-    /// The keys of the owner as this node's copy of the log has them.
+    /// The keys of the owner as this node's copy of the log has them: those that were known, and what has come since.
     async fn keys(&mut self, log: &LogRow, owner: &Peer, source: &Source) -> Result<Keys, Fault> {
-        if let Some((last, confirmed, keys)) = &self.keys
-            && *last == log.descriptor
-            && *confirmed == owner.descriptor_jws
+        if let Some(keys) = &self.keys
+            && keys.last_index() == log.descriptor
         {
             return Ok(keys.clone());
         }
-        let accepted = self.around.db.descriptors(log.id).await?;
-        for (_, jws) in &accepted {
-            // this node may have ended, or lost the race, between storing one and following it
-            follow(&self.around, owner, jws).await?;
-        }
-        let keys = if accepted.is_empty() && source.server == Server::Owner {
+        let known = self.keys.take();
+        let from = known.as_ref().and_then(Keys::last_index).map_or(0, |last| last + 1);
+        let accepted = self.around.db.descriptors_from(log.id, from).await?;
+        if known.is_none() && accepted.is_empty() {
+            if source.server == Server::Mirror {
+                return Ok(Keys::new(&owner.descriptor_jws, Vec::new()));
+            }
             // entry 0 may be further from the confirmed descriptor than one change of the root; if it is, and these are not
             // to be had, the log does not begin well, and is tried again
             let mut line = source.client.descriptors().await.unwrap_or_default();
             line.reverse();
-            Keys::new(&owner.descriptor_jws, line)
-        } else {
-            Keys::with(&owner.descriptor_jws, &accepted).map_err(|error| Fault::Damaged(error.to_string()))?
-        };
-        if !accepted.is_empty() {
-            self.keys = Some((log.descriptor, owner.descriptor_jws.clone(), keys.clone()));
+            return Ok(Keys::new(&owner.descriptor_jws, line));
         }
-        Ok(keys)
+        // this node may have ended, or lost the race, between storing one and following it
+        follow(&self.around, owner, accepted.iter().map(|(_, jws)| jws.clone()).collect()).await?;
+        let mut keys = known.unwrap_or_else(|| Keys::new(&owner.descriptor_jws, Vec::new()));
+        let keys = blocking(move || {
+            keys.extend(&accepted).map_err(|error| Fault::Damaged(error.to_string()))?;
+            Ok(keys)
+        });
+        Ok(self.keys.insert(keys.await?).clone())
+    }
+
+    fn descriptors_left(&self) -> u32 {
+        let limit = self.around.taken.limit(&self.origin.node).descriptors;
+        self.descriptors.left(limit, self.around.clock.now())
+    }
+
+    /// A flood with its numbers.
+    fn named(&self, fault: Fault) -> Fault {
+        match fault {
+            Fault::Flood { .. } => Fault::Flood {
+                limit: self.around.taken.limit(&self.origin.node).descriptors,
+                wait: HourCount::wait(self.around.clock.now()),
+            },
+            other => other,
+        }
     }
 
     fn wait(&self) -> Duration {
@@ -219,6 +264,7 @@ impl Feed {
     /// `fair` if it had news, or held the request open while it had none.
     async fn good(&mut self, node: &NodeId, fair: bool) {
         self.sources.note(node, Outcome::Good, Instant::now());
+        self.followed &= *node != self.origin.node;
         if !fair {
             tokio::time::sleep(AFTER_PROMPT).await;
         }
@@ -234,7 +280,12 @@ impl Feed {
         // a log key may have been changed, and the new descriptor stands behind the checkpoint that it is needed for
         let fault = match fault {
             Fault::Key { .. } if from_owner => match self.newer_descriptor(owner).await {
-                Ok(true) => return,
+                // once: a server that always has a newer one would be asked without pause
+                Ok(true) if !self.followed => {
+                    self.followed = true;
+                    return;
+                }
+                Ok(true) => Fault::Restless,
                 // not a lie before the owner could be asked
                 Err(unanswered) if unanswered.is_outage() || unanswered.is_ours() => unanswered,
                 Ok(false) | Err(_) => fault,
@@ -254,21 +305,25 @@ impl Feed {
         let outcome = match &fault {
             Fault::NotHeld if !from_owner => Outcome::Stranger,
             Fault::Limited(wait) => Outcome::Failed(Some(*wait)),
+            // looking again costs the other side nothing
+            Fault::DaySpent(spent) => Outcome::Failed(Some(spent.wait.min(self.around.settings.backoff.longest))),
             fault if fault.is_lie() && !from_owner => Outcome::Liar,
             _ => Outcome::Failed(None),
         };
+        self.flooded = matches!(fault, Fault::Flood { .. });
         self.sources.note(node, outcome, Instant::now());
         if outcome == Outcome::Stranger {
             return;
         }
-        let words = if from_owner { fault.to_string() } else { format!("as a source of {}: {fault}", self.origin) };
+        let of_the_log = from_owner || matches!(fault, Fault::Flood { .. });
+        let words = if of_the_log { fault.to_string() } else { format!("as a source of {}: {fault}", self.origin) };
         if fault.is_fork() || (from_owner && fault.is_lie()) {
             self.freeze(log, &words, &fault.evidence()).await;
         } else {
             tracing::info!(origin = %self.origin, source = %node, fault = words, "the feed waits");
         }
         self.noted = None;
-        self.note(node, Some(&words)).await;
+        self.note(if of_the_log { &self.origin.node } else { node }, Some(&words)).await;
     }
 
     async fn freeze(&self, log: &LogRow, words: &str, evidence: &[u8]) {
@@ -288,11 +343,9 @@ impl Feed {
     async fn newer_descriptor(&self, owner: &Peer) -> Result<bool, Fault> {
         let Some(peer) = self.around.registry.peer(&owner.node) else { return Ok(false) };
         let descriptors = self.clients.of(&peer, &self.around)?.descriptors().await?;
-        let mut newer = false;
-        for jws in descriptors.iter().rev() {
-            newer |= follow(&self.around, owner, jws).await?;
-        }
-        Ok(newer)
+        // the newest ones lead on from what is known; more of them than a log has in an hour are no honest answer
+        let most = self.around.taken.limit(&owner.node).descriptors as usize;
+        follow(&self.around, owner, descriptors.into_iter().rev().take(most).collect()).await
     }
 }
 
@@ -314,30 +367,29 @@ async fn judge_all(
         let note = Arc::clone(&note);
         let work = move || {
             let judged = judge.chunk(&chunk, &note);
-            (judge, judged)
+            Ok((judge, judged))
         };
-        let (back, judged) =
-            tokio::task::spawn_blocking(work).await.map_err(|error| Fault::Damaged(error.to_string()))?;
+        let (back, judged) = blocking(work).await?;
         judge = back;
-        if to_apply.send(judged?).await.is_err() {
+        let (good, fault) = match judged {
+            Ok(judged) => (Some(judged), None),
+            Err((before, fault)) => (before, Some(fault)),
+        };
+        if let Some(judged) = good
+            && to_apply.send(judged).await.is_err()
+        {
             return Ok(()); // the last stage has failed, and says why
+        }
+        if let Some(fault) = fault {
+            return Err(fault);
         }
     }
     Ok(())
 }
 
-/// Takes a descriptor of a peer into the registry if it follows on the one there; false if it does not.
-async fn follow(around: &Surroundings, owner: &Peer, jws: &str) -> Result<bool, Fault> {
-    let Some(peer) = around.registry.peer(&owner.node) else { return Ok(false) };
-    let Ok((_, next)) = peer.descriptor.successor(jws) else { return Ok(false) };
-    if next.sequence <= peer.descriptor.sequence {
-        return Ok(false);
-    }
-    let Some(row) = around.db.peers().await?.into_iter().find(|row| row.node == owner.node) else { return Ok(false) };
-    let row = crate::store::peer::PeerRow { descriptor: jws.to_owned(), sequence: next.sequence, ..row };
-    let taken = around.db.put_peer(&row).await?;
-    if let Err(error) = around.registry.refresh().await {
-        tracing::warn!(%error, "could not look at the peers");
-    }
-    Ok(taken)
+/// Runs what computes for long on a thread that may.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| Fault::Damaged(error.to_string()))?
 }

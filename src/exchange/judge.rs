@@ -1,6 +1,8 @@
 //! A chunk of proven entries becomes judged statements: bodies against entries, signatures in batches under the keys
 //! valid at each index, then schema, rules and place. All of it is computing, on as many threads as there are cores.
 
+use std::time::Duration;
+
 use super::Fault;
 use super::client::Line;
 use super::fetch::Chunk;
@@ -30,6 +32,8 @@ pub struct Judge {
     pub edge: Edge,
     /// The highest `iat` so far, of all statements whose signatures are good.
     pub max_iat: i64,
+    /// How many more descriptors it may read.
+    pub descriptors: u32,
 }
 
 /// A chunk, ready for its transaction.
@@ -46,61 +50,76 @@ pub struct Judged {
     pub max_iat: i64,
     /// Accepted descriptors among them.
     pub descriptors: Vec<Verified>,
+    /// Descriptors among them, good or not.
+    pub read: u32,
 }
+
+/// What a fault in a chunk leaves to be stored, and the fault.
+pub type Broken = (Option<Judged>, Fault);
 
 impl Judge {
     /// Judges a chunk that follows on the last one. `note` is the checkpoint it is proven by, for the evidence.
-    pub fn chunk(&mut self, chunk: &Chunk, note: &str) -> Result<Judged, Fault> {
+    pub fn chunk(&mut self, chunk: &Chunk, note: &str) -> Result<Judged, Broken> {
         let mut read = in_parts(chunk.entries.iter().collect(), &|part| part.into_iter().map(read).collect());
         if let Some(at) = read.iter().position(|r| matches!(r, Read::Other)) {
             let body = if let Line::Body(jws) = &chunk.entries[at].1 { jws.clone() } else { String::new() };
-            return Err(Fault::Digest { index: chunk.first + at as u64, body, note: note.to_owned() });
+            return Err((None, Fault::Digest { index: chunk.first + at as u64, body, note: note.to_owned() }));
         }
 
-        let mut stored: Vec<Option<Stored>> = Vec::new();
-        stored.resize_with(read.len(), || None);
-        let mut descriptors = Vec::new();
+        let mut stored: Vec<Stored> = Vec::with_capacity(read.len());
+        let (mut descriptors, mut met) = (Vec::new(), 0);
         let mut at = 0;
         while at < read.len() {
+            if read[at].is_descriptor() {
+                if self.descriptors == 0 {
+                    break;
+                }
+                self.descriptors -= 1;
+                met += 1;
+            }
             // a descriptor changes the keys of those behind it, so everything up to the next one goes together
             let descriptor = self.descriptor(chunk, at, &read[at]);
             if chunk.first + at as u64 == 0 && !matches!(descriptor, Some(Stored::Accepted(..))) {
                 let refused = if let Some(Stored::Refused(_, why)) = descriptor { Some(why) } else { None };
-                return Err(Fault::Beginning(refused.unwrap_or_else(|| "it is none".to_owned())));
+                return Err((None, Fault::Beginning(refused.unwrap_or_else(|| "it is none".to_owned()))));
             }
             if let Some(descriptor) = descriptor {
                 if let Stored::Accepted(verified, _) = &descriptor {
                     descriptors.push(verified.clone());
                 }
-                stored[at] = Some(descriptor);
+                stored.push(descriptor);
                 at += 1;
                 continue;
             }
             let end = (at..read.len()).find(|i| read[*i].is_descriptor()).unwrap_or(read.len());
             let stretch = read[at..end].iter_mut().map(std::mem::take).collect();
-            for (place, judged) in stored[at..end].iter_mut().zip(self.stretch(chunk, at, stretch)) {
-                *place = Some(judged);
-            }
+            stored.extend(self.stretch(chunk, at, stretch));
             at = end;
         }
 
         let mut tiles = Vec::new();
-        for leaf in &chunk.leaves {
+        for leaf in &chunk.leaves[..at] {
             self.edge.push(*leaf, &mut tiles);
         }
-        let entries = chunk
-            .entries
-            .iter()
-            .zip(stored)
-            .filter_map(|((entry, _), stored)| Some(NewEntry { entry: *entry, stored: stored? }));
-        Ok(Judged {
+        let judged = Judged {
             first: chunk.first,
-            entries: entries.collect(),
+            entries: chunk
+                .entries
+                .iter()
+                .zip(stored)
+                .map(|((entry, _), stored)| NewEntry { entry: *entry, stored })
+                .collect(),
             edge: self.edge.clone(),
             tiles,
             max_iat: self.max_iat,
             descriptors,
-        })
+            read: met,
+        };
+        if at == read.len() {
+            return Ok(judged);
+        }
+        // how many there may be, and when, the feed knows
+        Err(((at > 0).then_some(judged), Fault::Flood { limit: 0, wait: Duration::ZERO }))
     }
 
     /// A descriptor, verified by the one before it; None for anything else.

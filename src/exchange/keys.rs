@@ -30,14 +30,25 @@ impl Keys {
     /// against the confirmed one when it came, and that one has moved on since, so it is not held against it again.
     pub fn with(confirmed: &str, accepted: &[(u64, String)]) -> Result<Self, Refused> {
         let mut keys = Self::new(confirmed, Vec::new());
+        keys.extend(accepted)?;
+        Ok(keys)
+    }
+
+    /// Takes those that this node has accepted since.
+    pub fn extend(&mut self, accepted: &[(u64, String)]) -> Result<(), Refused> {
         for (index, jws) in accepted {
-            let next = match &keys.last {
-                Some(_) => keys.next(*index, jws)?.1,
+            let next = match &self.last {
+                Some(_) => self.next(*index, jws)?.1,
                 None => Descriptor::open(jws).map_err(|error| broken(&error))?.1,
             };
-            keys.take(*index, next);
+            self.take(*index, next);
         }
-        Ok(keys)
+        Ok(())
+    }
+
+    /// The index of the last descriptor that was taken.
+    pub fn last_index(&self) -> Option<u64> {
+        self.steps.last().map(|(index, _)| *index)
     }
 
     /// The keys for the statement at `index`; None before the first descriptor.

@@ -10,6 +10,7 @@
 //! | `head.rs` | a checkpoint becomes this node's head of the log, or a fault |
 //! | `prove.rs` | tiles, proven against a root before anything is taken from them |
 //! | `fetch.rs` | bundles and bodies, each against its tile and its entry |
+//! | `follow.rs` | newer descriptors of a peer, into the registry |
 //! | `keys.rs` | the owner's keys, as the descriptors in its log set them |
 //! | `judge.rs` | statements, verified under the keys valid at their index, and judged |
 //! | `apply.rs` | a proven chunk into the store, with the cursor, in one transaction |
@@ -21,6 +22,7 @@ pub mod client;
 pub mod fault;
 pub mod feed;
 pub mod fetch;
+pub mod follow;
 pub mod head;
 pub mod held;
 pub mod judge;

@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::config;
 use crate::log::Origin;
 use crate::log::origin::LogName;
+use crate::quota::Taken;
 use crate::statement::{Kinds, NodeId};
 use crate::store::Db;
 use crate::trust::registry::{Peer, Registry};
@@ -84,6 +85,8 @@ pub struct Surroundings {
     pub news: News,
     /// How it pulls.
     pub settings: PullSettings,
+    /// What it has taken from each peer today, and may take.
+    pub taken: Arc<Taken>,
 }
 
 /// All feeds of a node.
@@ -168,7 +171,8 @@ impl Clients {
         }
         let tls = tls::client_tls(&around.identity, peer).map_err(|error| Fault::Tls(error.to_string()))?;
         let settings = &around.settings;
-        let client = PeerClient::new(&peer.url, tls, settings.patience, settings.compress)?;
+        let client = PeerClient::new(&peer.url, tls, settings.patience, settings.compress)?
+            .counted(around.taken.count(&peer.node), around.clock.clone());
         made.insert(peer.node.clone(), (Arc::clone(peer), client.clone()));
         Ok(client)
     }

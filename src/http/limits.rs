@@ -1,7 +1,7 @@
 //! What one peer may ask of this node: so many requests at once, so many a second. Who asks more is told when to come
 //! back, and nobody else feels it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -18,7 +18,9 @@ use tokio::time::Instant;
 
 use super::Caller;
 use super::problem::Problem;
+use crate::clock::Clock;
 use crate::config;
+use crate::quota::{DayCount, DayLimit};
 use crate::statement::NodeId;
 
 /// The limits of the peer interface.
@@ -42,6 +44,8 @@ pub struct Limits {
     pub handshakes: usize,
     /// How long a handshake may take.
     pub handshake_time: Duration,
+    /// What one peer is served in a day.
+    pub day: DayLimit,
 }
 
 impl Default for Limits {
@@ -63,6 +67,7 @@ impl From<&config::Limits> for Limits {
             connections: limits.connections,
             handshakes: limits.handshakes,
             handshake_time: seconds(limits.handshake_seconds),
+            day: DayLimit { bytes: limits.served_bytes_per_day, entries: limits.served_entries_per_day },
         }
     }
 }
@@ -71,39 +76,37 @@ impl From<&config::Limits> for Limits {
 #[derive(Clone)]
 pub struct Gates {
     limits: Limits,
+    of_peers: Arc<BTreeMap<NodeId, Limits>>,
+    clock: Clock,
     gates: Arc<Mutex<HashMap<Option<NodeId>, Arc<Gate>>>>,
 }
 
 /// What one caller has used up.
 struct Gate {
+    limits: Limits,
     in_flight: Arc<Semaphore>,
     held_open: Arc<Semaphore>,
     per_second: u32,
+    day: DayCount,
     /// Requests that may still come at this moment, and when that was so.
     allowance: Mutex<(f64, Instant)>,
 }
 
 impl Gates {
-    /// Gates that are all open.
-    pub fn new(limits: Limits) -> Self {
-        Self { limits, gates: Arc::default() }
-    }
-
-    /// Admits a request, or says when to come back.
-    fn admit(&self, caller: Option<&NodeId>, held_open: bool, now: Instant) -> Result<OwnedSemaphorePermit, Problem> {
-        let gate = self.of(caller, now);
-        gate.take(now).map_err(Problem::TooMany)?;
-        let room = if held_open { &gate.held_open } else { &gate.in_flight };
-        Arc::clone(room).try_acquire_owned().map_err(|_| Problem::TooMany(Duration::from_secs(1)))
+    /// Gates that are all open. Some peers may have limits of their own.
+    pub fn new(limits: Limits, of_peers: Arc<BTreeMap<NodeId, Limits>>, clock: Clock) -> Self {
+        Self { limits, of_peers, clock, gates: Arc::default() }
     }
 
     fn of(&self, caller: Option<&NodeId>, now: Instant) -> Arc<Gate> {
         // callers are peers of the registry, so there are never many
         let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
-        let limits = &self.limits;
+        let limits = caller.and_then(|caller| self.of_peers.get(caller)).unwrap_or(&self.limits);
         let per_second = if caller.is_some() { limits.per_second } else { limits.strangers_per_second };
         let new = || {
             Arc::new(Gate {
+                limits: *limits,
+                day: DayCount::new(limits.day),
                 in_flight: Arc::new(Semaphore::new(limits.in_flight)),
                 held_open: Arc::new(Semaphore::new(limits.in_flight)),
                 per_second,
@@ -115,6 +118,13 @@ impl Gates {
 }
 
 impl Gate {
+    /// Admits a request, or says when to come back.
+    fn admit(&self, held_open: bool, now: Instant) -> Result<OwnedSemaphorePermit, Problem> {
+        self.take(now).map_err(Problem::TooMany)?;
+        let room = if held_open { &self.held_open } else { &self.in_flight };
+        Arc::clone(room).try_acquire_owned().map_err(|_| Problem::TooMany(Duration::from_secs(1)))
+    }
+
     /// Takes one request from the allowance; else how long until there is one.
     fn take(&self, now: Instant) -> Result<(), Duration> {
         let rate = f64::from(self.per_second);
@@ -130,16 +140,28 @@ impl Gate {
     }
 }
 
-/// Lets a request through within the limits of its caller: number, rate, size and time.
+/// Noted on an answer that has the bodies of so many entries.
+#[derive(Clone, Copy, Debug)]
+pub struct Entries(pub u16);
+
+/// Lets a request through within the limits of its caller: number, rate, size, time, and what it is served in a day.
 pub async fn within_limits(State(gates): State<Gates>, request: Request, next: Next) -> Response {
     let caller = request.extensions().get::<Caller>().and_then(|caller| caller.0.clone());
     let held_open =
         request.uri().path().ends_with("/checkpoint") && super::peer_api::preferred_wait(request.headers()).is_some();
-    let room = match gates.admit(caller.as_ref(), held_open, Instant::now()) {
+    let now = Instant::now();
+    let gate = gates.of(caller.as_ref(), now);
+    let room = match gate.admit(held_open, now) {
         Ok(room) => room,
         Err(problem) => return problem.into_response(),
     };
-    let limits = &gates.limits;
+    // who a node is and how one stands with it can always be asked
+    if request.uri().path().starts_with("/v1/logs/")
+        && let Err(spent) = gate.day.room(gates.clock.now())
+    {
+        return Problem::DaySpent(spent).into_response();
+    }
+    let limits = gate.limits;
     let announced = request.headers().get(http::header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
     if announced.is_some_and(|bytes: usize| bytes > limits.body_bytes) {
         return Problem::TooLarge.into_response();
@@ -148,15 +170,21 @@ pub async fn within_limits(State(gates): State<Gates>, request: Request, next: N
     let request = request.map(|body| Body::new(Limited::new(body, body_bytes)));
     let time = limits.time + if held_open { limits.wait } else { Duration::ZERO };
     match tokio::time::timeout(time, next.run(request)).await {
-        Ok(answer) => answer.map(|body| Body::new(Answer { body, _room: room })),
+        Ok(answer) => {
+            let entries = answer.extensions().get::<Entries>().map_or(0, |entries| u64::from(entries.0));
+            gate.day.add(gates.clock.now(), 0, entries);
+            answer.map(|body| Body::new(Answer { body, gate, clock: gates.clock, _room: room }))
+        }
         Err(_) => Problem::TimedOut.into_response(),
     }
 }
 
-/// The body of an answer. It keeps the request's place until it is sent or given up, so that a caller who asks for much
-/// and reads nothing takes up no more memory than its places have.
+/// The body of an answer, counted as it goes. It keeps the request's place until it is sent or given up, so that a caller
+/// who asks for much and reads nothing takes up no more memory than its places have.
 struct Answer {
     body: Body,
+    gate: Arc<Gate>,
+    clock: Clock,
     _room: OwnedSemaphorePermit,
 }
 
@@ -168,7 +196,13 @@ impl HttpBody for Answer {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        if let Poll::Ready(Some(Ok(frame))) = &polled
+            && let Some(data) = frame.data_ref()
+        {
+            self.gate.day.add(self.clock.now(), data.len() as u64, 0);
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
@@ -184,29 +218,37 @@ impl HttpBody for Answer {
 mod tests {
     use super::*;
 
+    fn gates(limits: Limits) -> Gates {
+        Gates::new(limits, Arc::default(), Clock::fixed(0))
+    }
+
+    fn admit(gates: &Gates, caller: &NodeId, held_open: bool, now: Instant) -> Result<OwnedSemaphorePermit, Problem> {
+        gates.of(Some(caller), now).admit(held_open, now)
+    }
+
     #[test]
     fn a_peer_that_asks_too_much_is_told_when_to_come_back_and_nobody_else_feels_it() {
-        let gates = Gates::new(Limits { per_second: 10, in_flight: 100, ..Limits::default() });
+        let gates = gates(Limits { per_second: 10, in_flight: 100, ..Limits::default() });
         let now = Instant::now();
         let (greedy, other): (NodeId, NodeId) = ("310107".parse().unwrap(), "340500".parse().unwrap());
         let mut kept = Vec::new();
         for _ in 0..20 {
-            kept.push(gates.admit(Some(&greedy), false, now).unwrap());
+            kept.push(admit(&gates, &greedy, false, now).unwrap());
         }
-        let Err(Problem::TooMany(wait)) = gates.admit(Some(&greedy), false, now) else { panic!("admitted") };
+        let Err(Problem::TooMany(wait)) = admit(&gates, &greedy, false, now) else { panic!("admitted") };
         assert!(wait <= Duration::from_millis(100));
-        assert!(gates.admit(Some(&other), false, now).is_ok());
-        assert!(gates.admit(Some(&greedy), false, now + Duration::from_millis(101)).is_ok());
+        assert!(admit(&gates, &other, false, now).is_ok());
+        assert!(admit(&gates, &greedy, false, now + Duration::from_millis(101)).is_ok());
     }
 
     #[test]
     fn requests_held_open_leave_room_for_others() {
-        let gates = Gates::new(Limits { in_flight: 2, ..Limits::default() });
+        let gates = gates(Limits { in_flight: 2, ..Limits::default() });
         let now = Instant::now();
         let peer: NodeId = "310107".parse().unwrap();
-        let _open = [gates.admit(Some(&peer), true, now).unwrap(), gates.admit(Some(&peer), true, now).unwrap()];
-        assert!(matches!(gates.admit(Some(&peer), true, now), Err(Problem::TooMany(_))));
-        let _short = [gates.admit(Some(&peer), false, now).unwrap(), gates.admit(Some(&peer), false, now).unwrap()];
-        assert!(matches!(gates.admit(Some(&peer), false, now), Err(Problem::TooMany(_))));
+        let _open = [admit(&gates, &peer, true, now).unwrap(), admit(&gates, &peer, true, now).unwrap()];
+        assert!(matches!(admit(&gates, &peer, true, now), Err(Problem::TooMany(_))));
+        let _short = [admit(&gates, &peer, false, now).unwrap(), admit(&gates, &peer, false, now).unwrap()];
+        assert!(matches!(admit(&gates, &peer, false, now), Err(Problem::TooMany(_))));
     }
 }

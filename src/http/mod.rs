@@ -29,7 +29,7 @@ pub struct Caller(pub Option<NodeId>);
 
 /// The peer interface: how nodes see each other.
 pub fn peer_routes(interface: PeerInterface) -> Router {
-    let gates = limits::Gates::new(interface.limits);
+    let gates = limits::Gates::new(interface.limits, interface.of_peers.clone(), interface.clock.clone());
     let for_peers = Router::new()
         .route("/v1/logs/{log}/checkpoint", get(peer_api::checkpoint))
         .route("/v1/logs/{log}/tile/{*tile}", get(peer_api::tile))

@@ -1,5 +1,6 @@
 //! The peer interface: own and mirrored logs, served alike. A mirror serves what it has proven, and no more.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +12,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::limits::Entries;
 use super::problem::Problem;
 use super::{Caller, Limits};
+use crate::clock::Clock;
 use crate::exchange::News;
 use crate::exchange::client::MAX_STATEMENTS;
 use crate::log::tile::{self, FULL};
@@ -45,6 +48,10 @@ pub struct PeerInterface {
     pub news: News,
     /// What a peer may ask.
     pub limits: Limits,
+    /// The limits of peers that have some of their own.
+    pub of_peers: Arc<BTreeMap<NodeId, Limits>>,
+    /// The present.
+    pub clock: Clock,
     /// Turns true when the node stops: requests held open are answered.
     pub stopping: watch::Receiver<bool>,
 }
@@ -74,11 +81,13 @@ pub async fn descriptor(State(api): State<PeerInterface>) -> Result<Response, Pr
 /// `Prefer: wait=<seconds>` the request is held open until there is another.
 pub async fn checkpoint(
     State(api): State<PeerInterface>,
+    Extension(caller): Extension<Caller>,
     Path(hash): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let known = headers.get(IF_NONE_MATCH);
-    let wait = preferred_wait(&headers).unwrap_or_default().min(api.limits.wait);
+    let limits = caller.0.as_ref().and_then(|caller| api.of_peers.get(caller)).unwrap_or(&api.limits);
+    let wait = preferred_wait(&headers).unwrap_or_default().min(limits.wait);
     let deadline = Instant::now() + wait;
     let mut stopping = api.stopping.clone();
     let mut news = if known.is_some() && !wait.is_zero() { Some(api.news.listen()) } else { None };
@@ -169,6 +178,7 @@ pub async fn statements(
     let (bytes, packed) =
         tokio::task::spawn_blocking(encode).await.map_err(|error| Problem::Internal(error.to_string()))??;
     let mut response = answer(TEXT, NO_STORE, bytes);
+    response.extensions_mut().insert(Entries(width));
     response.headers_mut().insert(VARY, HeaderValue::from_name(ACCEPT_ENCODING));
     if packed {
         response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("zstd"));

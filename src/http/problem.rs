@@ -10,6 +10,7 @@ use http::{HeaderValue, StatusCode};
 use serde_json::json;
 
 use crate::log::tile::NotATile;
+use crate::quota::Spent;
 use crate::store::StoreError;
 
 /// Why a request is not answered as asked. Each variant has a `type` of its own, `urn:kaopu:problem:…`, that stays.
@@ -39,6 +40,9 @@ pub enum Problem {
     /// This peer asks more than its limits allow.
     #[error("more requests than this peer may send; try again after the time in Retry-After")]
     TooMany(Duration),
+    /// This peer has been served what it may be in a day.
+    #[error("this peer has been served {} {} today, as many as it may be; the day turns after the time in Retry-After", .0.limit, .0.what)]
+    DaySpent(Spent),
     /// The node has no room for another request.
     #[error("this node is busy; try again after the time in Retry-After")]
     Busy(Duration),
@@ -62,6 +66,7 @@ impl Problem {
             Self::Method => "method",
             Self::TooLarge => "too-large",
             Self::TooMany(_) => "too-many-requests",
+            Self::DaySpent(_) => "day-spent",
             Self::Busy(_) => "busy",
             Self::TimedOut => "timed-out",
             Self::Internal(_) => "internal",
@@ -75,7 +80,7 @@ impl Problem {
             Self::UnknownPath | Self::UnknownLog | Self::NotHeld => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooMany(_) | Self::DaySpent(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Busy(_) | Self::TimedOut => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -84,6 +89,7 @@ impl Problem {
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::TooMany(wait) | Self::Busy(wait) => Some(*wait),
+            Self::DaySpent(spent) => Some(spent.wait),
             Self::TimedOut => Some(Duration::from_secs(1)),
             _ => None,
         }

@@ -69,6 +69,8 @@ impl Bound {
             },
             news: news.clone(),
             limits: (&node.config.limits).into(),
+            of_peers: Arc::new(node.config.limits.of_each(|limits| limits.into())),
+            clock: node.clock.clone(),
             stopping: stopping.clone(),
         };
         let listener = PeerListener {
@@ -138,6 +140,7 @@ fn surroundings(node: &Node, news: News) -> Surroundings {
         clock: node.clock.clone(),
         news,
         settings: (&node.config.pull).into(),
+        taken: Arc::new(node.config.limits.taken()),
     }
 }
 

@@ -46,7 +46,7 @@ const STATEMENTS: &str = "SELECT log, idx, class, digest, verdict, reason, body,
 const FIND: &str = "SELECT log, idx, class, digest, verdict, reason, body, jws FROM statement \
      WHERE digest = $1 ORDER BY log, idx";
 const DESCRIPTORS: &str = "SELECT idx, jws FROM statement \
-     WHERE log = $1 AND kind = 'descriptor' AND verdict = 'accepted' AND jws IS NOT NULL ORDER BY idx";
+     WHERE log = $1 AND kind = 'descriptor' AND verdict = 'accepted' AND jws IS NOT NULL AND idx >= $2 ORDER BY idx";
 const HELD: &str = "SELECT log, idx, class, digest, verdict, reason, body, jws FROM statement \
      WHERE log = $1 AND verdict = 'held' AND idx >= $2 ORDER BY idx LIMIT $3";
 const ABOUT_IT: &str = "SELECT s.log, s.idx, s.class, s.digest, s.verdict, s.reason, s.body, s.jws \
@@ -109,7 +109,13 @@ impl Db {
 
     /// Accepted descriptors of a log in order: (index, jws).
     pub async fn descriptors(&self, log: i64) -> Result<Vec<(u64, String)>, StoreError> {
-        let rows: Vec<(i64, Vec<u8>)> = on!(read self, c => sqlx::query_as(DESCRIPTORS).bind(log).fetch_all(c))?;
+        self.descriptors_from(log, 0).await
+    }
+
+    /// Those from an index on.
+    pub async fn descriptors_from(&self, log: i64, first: u64) -> Result<Vec<(u64, String)>, StoreError> {
+        let rows: Vec<(i64, Vec<u8>)> =
+            on!(read self, c => sqlx::query_as(DESCRIPTORS).bind(log).bind(int(first)).fetch_all(c))?;
         rows.into_iter().map(|(index, jws)| Ok((nat(index)?, text(jws)?))).collect()
     }
 

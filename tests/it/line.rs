@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use kaopu::clock::Clock;
+use kaopu::config;
 use kaopu::exchange::client::Patience;
 use kaopu::exchange::pull::Surroundings;
 use kaopu::exchange::source::Backoff;
@@ -65,6 +66,8 @@ pub struct Office {
     pub news: News,
     pub kinds: Kinds,
     pub clock: Clock,
+    /// Of which it keeps to what is said of taking.
+    pub limits: config::Limits,
     stop: watch::Sender<bool>,
     serving: Option<tokio::task::JoinHandle<()>>,
     puller: Option<Puller>,
@@ -97,6 +100,7 @@ impl Office {
             registry,
             kinds: Kinds::builtin().unwrap(),
             clock: clock(),
+            limits: config::Limits::default(),
             stop: watch::Sender::new(false),
             serving: None,
             puller: None,
@@ -146,6 +150,8 @@ impl Office {
             }),
             news: self.news.clone(),
             limits,
+            of_peers: Arc::default(),
+            clock: self.clock.clone(),
             stopping: self.stop.subscribe(),
         };
         self.serve_routes(tcp, peer_routes(interface), limits);
@@ -198,6 +204,7 @@ impl Office {
                 retry_held: ms(100),
                 ..PullSettings::default()
             },
+            taken: Arc::new(self.limits.taken()),
         }
     }
 

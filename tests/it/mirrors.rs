@@ -223,8 +223,10 @@ impl Mirror<'_> {
                     keys: self.keys(row.id).await,
                     edge: row.edge.clone(),
                     max_iat: row.max_iat,
+                    descriptors: u32::MAX,
                 };
-                let judged = judge.chunk(&Chunk { first: row.size, entries, leaves }, "").unwrap();
+                let judged =
+                    judge.chunk(&Chunk { first: row.size, entries, leaves }, "").map_err(|(_, fault)| fault).unwrap();
                 apply::apply(self.db, row, judged, None, 1).await.unwrap();
             }
             Act::Clock(at) => self.now = self.now.max(NOW + at),

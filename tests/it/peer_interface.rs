@@ -1,20 +1,23 @@
 //! The peer interface as a peer sees it on the wire.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER};
+use kaopu::clock::Clock;
 use kaopu::exchange::PeerClient;
 use kaopu::exchange::client::{Line, Patience};
 use kaopu::http::Limits;
 use kaopu::log::{Checkpoint, TileId, merkle};
+use kaopu::quota::DayLimit;
 use kaopu::statement::{Audience, Reader};
 use kaopu::trust::registry::Peer;
 use kaopu::trust::tls;
 use reqwest::{Client, Response};
 
-use crate::city::City;
+use crate::city::{City, NOW};
 use crate::line::{Office, place, publish};
 
 const RECORDS: &str = "kaopu/310107/records/1";
@@ -260,4 +263,33 @@ async fn who_is_no_peer_gets_the_descriptor_at_most() {
     assert!(raw(&peer, &owner.city).get(&path).send().await.unwrap().status().is_success());
     // and a server that is not who it should be is not asked
     assert!(raw(&peer, &impostor).get(&path).send().await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_was_served_its_share_of_a_day_comes_back_the_next() {
+    for day in [DayLimit { bytes: 100_000, entries: u64::MAX }, DayLimit { bytes: u64::MAX, entries: 500 }] {
+        let (owner, _appender, url) = serving(Limits { day, ..Limits::default() }).await;
+        let [greedy, other] = ["340500", "341200"].map(|node| City::new(node, "https://127.0.0.1:1"));
+        owner.knows(&[&greedy, &other]).await;
+        let raw_client = raw(&greedy, &owner.city);
+        let get = async |path: &str| raw_client.get(format!("{url}{path}")).send().await.unwrap();
+        let bundle = format!("/v1/logs/{}/statements/000", hash());
+        for _ in 0..2 {
+            let answer = get(&bundle).await;
+            assert_eq!(answer.status(), StatusCode::OK);
+            assert!(answer.bytes().await.unwrap().len() > 100_000);
+            if day.entries == u64::MAX {
+                break;
+            }
+        }
+        let refused = get(&bundle).await;
+        let wait: i64 = refused.headers()[RETRY_AFTER].to_str().unwrap().parse().unwrap();
+        assert_eq!(wait, 86_400 - NOW % 86_400);
+        assert_eq!(problem(refused).await, (StatusCode::TOO_MANY_REQUESTS, "urn:kaopu:problem:day-spent".to_owned()));
+        assert_eq!(get("/v1/descriptor").await.status(), StatusCode::OK, "who this is can always be asked");
+        client(&other, &owner.city).statements(&owner.city.records(), 0, 256).await.unwrap();
+        let Clock::Fixed(ms) = &owner.clock else { unreachable!() };
+        ms.store((NOW + wait) * 1000, Ordering::Relaxed);
+        assert_eq!(get(&bundle).await.status(), StatusCode::OK);
+    }
 }

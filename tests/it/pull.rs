@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kaopu::clock::Clock;
+use kaopu::config;
 use kaopu::log::appender::Appender;
 use kaopu::log::tile::FULL;
 use kaopu::log::{Origin, merkle};
 use kaopu::statement::{Audience, Reader, SigningKey, Suite, Verified, envelope};
+use kaopu::store::LogState;
 use kaopu::store::statement::Body;
 use kaopu::trust::descriptor::{KeyEntry, KeyState, Purpose};
 use kaopu::trust::keys::KeyStore;
@@ -302,4 +304,31 @@ async fn a_version_withheld_from_a_node_does_not_stop_those_that_follow_it() {
     let about = mirror.db.about(&subject, 10).await.unwrap();
     let about: Vec<(u64, bool)> = about.iter().map(|(row, current)| (row.index, *current)).collect();
     assert_eq!(about, [(1, false), (3, false), (4, true)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_taken_from_a_peer_in_a_day_is_bounded_and_the_feed_goes_on_the_next() {
+    for limits in [
+        config::Limits { taken_bytes_per_day: 400_000, ..config::Limits::default() },
+        config::Limits { taken_entries_per_day: 3000, ..config::Limits::default() },
+    ] {
+        let (owner, mut mirror) = pair().await;
+        let origin = owner.city.records();
+        let appender = owner.publishes().await;
+        publish(&appender, penalties(&owner.city, 1..4000)).await;
+        publish(&appender, penalties(&owner.city, 4000..8000)).await;
+        mirror.limits = limits;
+        mirror.pull();
+        mirror.says(&owner.city.node, "were taken from it today, as many as [limits] allow").await;
+        let log = mirror.copy(&origin).await.unwrap();
+        assert!(log.state == LogState::Open && log.size < 8000, "{} entries", log.size);
+        // day after day
+        let Clock::Fixed(ms) = &mirror.clock else { unreachable!() };
+        until("all of it is taken in", || async {
+            ms.fetch_add(86_400_000, std::sync::atomic::Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            mirror.copy(&origin).await.unwrap().size == 8000
+        })
+        .await;
+    }
 }

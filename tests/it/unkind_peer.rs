@@ -6,14 +6,17 @@ use std::time::{Duration, Instant};
 
 use axum::extract::Request;
 use axum::middleware::{self, Next};
+use axum::response::IntoResponse as _;
 use kaopu::clock::Clock;
 use kaopu::http::Limits;
 use kaopu::statement::{Salt, SigningKey, Verified};
+use kaopu::store::LogState;
+use kaopu::trust::descriptor::Descriptor;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
 use crate::city::{City, NOW};
-use crate::liar::{self, Tale};
+use crate::liar::{self, Lie, Tale};
 use crate::line::{Office, place, until};
 
 /// A city that serves what it is told to, and one that pulls from it.
@@ -69,6 +72,79 @@ async fn a_peer_that_does_not_hold_requests_open_is_not_asked_without_pause() {
     let (before, begun) = (asked(), Instant::now());
     until("it is asked again", || async { asked() >= before + 6 }).await;
     assert!(begun.elapsed() > Duration::from_secs(1), "six times in {:?}", begun.elapsed());
+}
+
+/// The descriptor after `before`, of the same keys.
+fn next(city: &City, before: &Verified, sequence: u64) -> Verified {
+    let descriptor = Descriptor { sequence, ..city.descriptor.clone() };
+    descriptor.sign_after(Some(before), &city.root, NOW, &mut StdRng::seed_from_u64(sequence)).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_descriptors_pauses_the_feed_until_the_hour_turns_and_never_freezes_it() {
+    let flood = |city: &City| {
+        let (mut all, mut before) = (vec![city.penalty(1)], city.first.clone());
+        for sequence in 2..9 {
+            before = next(city, &before, sequence);
+            all.extend([before.clone(), city.penalty(sequence)]);
+        }
+        all
+    };
+    let mut pair = Pair::new(|_| (), flood).await;
+    pair.listener.limits.descriptors_per_hour = 4;
+    let origin = pair.teller.city.records();
+    pair.listener.pull();
+    pair.listener.says(&pair.teller.city.node, "more than 4 descriptors an hour").await;
+    let log = pair.listener.copy(&origin).await.unwrap();
+    assert_eq!((log.state, log.size), (LogState::Open, 8), "all before the fifth descriptor is taken in");
+    pair.later(3600);
+    pair.listener.holds(&origin, 16).await;
+    assert_eq!(pair.verdict(15).await, "accepted");
+    until("its newest descriptor is followed", || async {
+        pair.listener.registry.peer(&pair.teller.city.node).unwrap().descriptor.sequence == 8
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_serves_ever_newer_descriptors_is_asked_less_and_less() {
+    let mut pair = Pair::new(|_| (), |city| vec![city.penalty(1)]).await;
+    pair.teller.close().await;
+    let (place, url) = place().await;
+    let mut row = pair.teller.city.peer_row();
+    row.url = Some(url);
+    assert!(pair.listener.db.put_peer(&row).await.unwrap());
+    pair.listener.registry.refresh().await.unwrap();
+
+    let city = Arc::clone(&pair.teller.city);
+    let log_key = SigningKey::from_pem(&city.log_key.to_pem().unwrap()).unwrap();
+    let mut tale = Tale::new(city.records(), log_key, &[city.first.clone(), city.penalty(1)]);
+    tale.lie = Some(Lie::Key);
+    let served = Arc::new(Mutex::new(vec![city.first.clone()]));
+    let asked = Arc::clone(&served);
+    let teller = Arc::clone(&city);
+    let routes =
+        liar::routes(Arc::new(Mutex::new(tale))).layer(middleware::from_fn(move |request: Request, then: Next| {
+            let served = Arc::clone(&asked);
+            let city = Arc::clone(&teller);
+            async move {
+                if request.uri().path() != "/v1/descriptor" {
+                    return then.run(request).await;
+                }
+                let mut served = served.lock().unwrap();
+                let newest = next(&city, served.last().unwrap(), served.len() as u64 + 1);
+                served.push(newest);
+                served.iter().rev().map(|it| format!("{}\n", it.jws())).collect::<String>().into_response()
+            }
+        }));
+    pair.teller.serve_routes(place, routes, Limits::default());
+    pair.listener.pull();
+    pair.listener.says(&city.node, "nor by those of the newer descriptors that it serves each time").await;
+    let count = || served.lock().unwrap().len();
+    let (before, begun) = (count(), Instant::now());
+    until("it is asked again", || async { count() >= before + 24 }).await;
+    assert!(begun.elapsed() > Duration::from_millis(600), "24 times in {:?}", begun.elapsed());
+    assert_eq!(pair.listener.copy(&city.records()).await.unwrap().state, LogState::Open);
 }
 
 #[tokio::test(flavor = "multi_thread")]
