@@ -79,6 +79,8 @@ fn default_local() -> SocketAddr {
 pub struct Files {
     /// The folder of the private keys.
     pub keys: PathBuf,
+    /// The newest descriptor, for partners.
+    pub descriptor: PathBuf,
     /// The TLS certificate, with those between it and the authority.
     pub certificate: PathBuf,
     /// Its key.
@@ -94,6 +96,7 @@ impl Default for Files {
     fn default() -> Self {
         Self {
             keys: "keys".into(),
+            descriptor: "descriptor.jws".into(),
             certificate: "certs/node.pem".into(),
             certificate_key: "certs/node.key".into(),
             passphrase: None,
@@ -267,7 +270,13 @@ impl Config {
 
     fn anchor(&mut self, folder: &Path) {
         let files = &mut self.files;
-        for path in [&mut files.keys, &mut files.certificate, &mut files.certificate_key, &mut files.memory] {
+        for path in [
+            &mut files.keys,
+            &mut files.descriptor,
+            &mut files.certificate,
+            &mut files.certificate_key,
+            &mut files.memory,
+        ] {
             *path = folder.join(&*path);
         }
         if let Some(passphrase) = &mut files.passphrase {

@@ -1,7 +1,11 @@
 //! A node: store, keys, clock and configuration wired together. Opened by every command that works on it, served by one.
 
+pub mod authority;
+pub mod keys;
 pub mod lookup;
+pub mod publish;
 mod reload;
+pub mod rotate;
 pub mod serve;
 pub mod status;
 pub mod warnings;

@@ -6,6 +6,7 @@ mod demo;
 mod import;
 mod audit;
 mod init;
+mod key;
 mod peer;
 mod record;
 mod serve;
@@ -44,6 +45,9 @@ enum Command {
     /// Add and list peers
     #[command(subcommand)]
     Peer(peer::Peer),
+    /// Show the node's own keys and certificates, and change them
+    #[command(subcommand)]
+    Key(key::Key),
     /// Show all that this node and its mirrors hold about a subject, or find subjects by name
     Record(record::Record),
     /// Read, judge, sign and publish a department's files; each ends in a receipt 回执
@@ -65,6 +69,7 @@ impl Command {
             Self::Init(init) => init.run(&shared).await,
             Self::Serve(serve) => serve.run(&shared).await,
             Self::Peer(peer) => peer.run(&shared).await,
+            Self::Key(key) => Box::pin(key.run(&shared)).await,
             Self::Record(record) => record.run(&shared).await,
             Self::Import(import) => import.run(&shared).await,
             Self::Upload(upload) => upload.run(&shared).await,

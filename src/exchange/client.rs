@@ -18,6 +18,8 @@ use crate::log::{Entry, Hash, Origin, TileId};
 use crate::quota::DayCount;
 use crate::trust::tls::{ClientTls, Refusal, TlsError};
 
+/// The header that says which descriptor of the server, by its sequence, the client holds.
+pub const HOLDS: &str = "kaopu-holds";
 /// A bundle of statements is never longer than this, unpacked.
 pub const MAX_STATEMENTS: usize = 17 * 1024 * 1024;
 /// A signed note is never longer than this.
@@ -56,6 +58,8 @@ pub struct PeerClient {
     compress: bool,
     /// What was taken from it today, where that is counted, and what day it is.
     day: Option<(Arc<DayCount>, Clock)>,
+    /// The sequence of the peer's descriptor that this node holds.
+    holds: Option<u64>,
 }
 
 /// What a peer serves as its checkpoint.
@@ -109,7 +113,13 @@ impl PeerClient {
             refusal,
             compress,
             day: None,
+            holds: None,
         })
+    }
+
+    /// Tells the peer with each request which descriptor of it this node holds.
+    pub fn holding(self, sequence: u64) -> Self {
+        Self { holds: Some(sequence), ..self }
     }
 
     /// The same, with what it takes of logs counted, and an end to it for the day.
@@ -206,7 +216,11 @@ impl PeerClient {
         }
         // never closed
         let _slot = self.slots.acquire().await.map_err(|error| Fault::Damaged(error.to_string()))?;
-        let asked = self.ask(what, with(self.http.get(format!("{}{path}", self.base))), limit);
+        let mut request = self.http.get(format!("{}{path}", self.base));
+        if let Some(sequence) = self.holds {
+            request = request.header(HOLDS, sequence);
+        }
+        let asked = self.ask(what, with(request), limit);
         tokio::time::timeout(self.patience.whole, asked).await.unwrap_or(Err(Fault::Slow(what, self.patience.whole)))
     }
 

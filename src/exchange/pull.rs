@@ -172,6 +172,7 @@ impl Clients {
         let tls = tls::client_tls(&around.identity, peer).map_err(|error| Fault::Tls(error.to_string()))?;
         let settings = &around.settings;
         let client = PeerClient::new(&peer.url, tls, settings.patience, settings.compress)?
+            .holding(peer.descriptor.sequence)
             .counted(around.taken.count(&peer.node), around.clock.clone());
         made.insert(peer.node.clone(), (Arc::clone(peer), client.clone()));
         Ok(client)

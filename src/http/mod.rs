@@ -3,11 +3,13 @@
 //! | file | what |
 //! |---|---|
 //! | `peer_api.rs` | the peer interface: parse, call, encode |
+//! | `holds.rs` | which descriptor of this node its peers hold |
 //! | `limits.rs` | what one peer may ask |
 //! | `listener.rs` | TCP, TLS and HTTP/2 below it |
 //! | `local_api.rs` | how the node stands, for its own machine |
 //! | `problem.rs` | errors on the wire |
 
+pub mod holds;
 pub mod limits;
 pub mod listener;
 pub mod local_api;
@@ -30,11 +32,13 @@ pub struct Caller(pub Option<NodeId>);
 /// The peer interface: how nodes see each other.
 pub fn peer_routes(interface: PeerInterface) -> Router {
     let gates = limits::Gates::new(interface.limits, interface.of_peers.clone(), interface.clock.clone());
+    let holdings = holds::Holdings::new(interface.db.clone());
     let for_peers = Router::new()
         .route("/v1/logs/{log}/checkpoint", get(peer_api::checkpoint))
         .route("/v1/logs/{log}/tile/{*tile}", get(peer_api::tile))
         .route("/v1/logs/{log}/tile/entries/{*bundle}", get(peer_api::bundle))
         .route("/v1/logs/{log}/statements/{*bundle}", get(peer_api::statements))
+        .route_layer(from_fn_with_state(holdings, holds::note))
         .route_layer(from_fn(peer_api::peers_only));
     let for_everybody = Router::new().route("/v1/descriptor", get(peer_api::descriptor));
     for_everybody

@@ -9,12 +9,13 @@
 //! | `statement.rs` | `statement`, `reference` |
 //! | `record.rs` | `record`, `subject` |
 //! | `upload.rs` | `upload`, `fault` |
-//! | `peer.rs` | `peer`, `descriptor` |
+//! | `peer.rs`, `picked_up.rs` | `peer`, `descriptor` |
 
 pub mod append;
 pub mod db;
 pub mod log;
 pub mod peer;
+mod picked_up;
 mod project;
 pub mod record;
 mod rows;

@@ -60,7 +60,7 @@ pub struct Descriptor {
 pub struct TlsTrust {
     /// Its certificate.
     pub certificate: CertificateDer<'static>,
-    /// Only under an active one is a connection accepted.
+    /// Under one that is next or active a connection is accepted.
     pub state: KeyState,
 }
 
@@ -261,6 +261,12 @@ impl Descriptor {
     /// The certificates of its authorities in use.
     pub fn active_cas(&self) -> impl Iterator<Item = &CertificateDer<'static>> {
         self.tls.iter().filter(|t| t.state == KeyState::Active).map(|t| &t.certificate)
+    }
+
+    /// The certificates of the authorities that vouch for its certificates now or from some moment on: what others take.
+    pub fn accepted_cas(&self) -> impl Iterator<Item = &CertificateDer<'static>> {
+        let accepted = |state| matches!(state, KeyState::Next | KeyState::Active);
+        self.tls.iter().filter(move |t| accepted(t.state)).map(|t| &t.certificate)
     }
 
     /// What administrators compare over another channel: SHA-256 over node id, root key and active authorities, each on a

@@ -124,7 +124,7 @@ impl Peer {
             name: descriptor.name.clone(),
             descriptor_jws: row.descriptor,
             key_ring: descriptor.key_ring(),
-            cas: descriptor.active_cas().cloned().collect(),
+            cas: descriptor.accepted_cas().cloned().collect(),
             state: row.state,
             descriptor,
         })

@@ -18,6 +18,7 @@ mod full_disk;
 #[expect(dead_code, reason = "the benches use more of it")]
 mod growth;
 mod import_command;
+mod key_command;
 mod killed_import;
 mod killed_puller;
 mod liar;

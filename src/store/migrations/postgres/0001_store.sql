@@ -176,6 +176,7 @@ CREATE TABLE peer (
   proposed_by  TEXT COLLATE "C", -- who typed the fingerprint
   approved_by  TEXT COLLATE "C", -- who agreed: another person
   added_ms     BIGINT NOT NULL,
+  picked_up    BIGINT, -- the sequence of this node's own descriptor that it says it holds
   success_ms   BIGINT, -- the last contact that went well
   error_ms     BIGINT, -- the last that did not, and what happened
   error        TEXT COLLATE "C",

@@ -160,6 +160,7 @@ CREATE TABLE peer (
   proposed_by  TEXT,                        -- who typed the fingerprint
   approved_by  TEXT,                        -- who agreed: another person
   added_ms     INTEGER NOT NULL,
+  picked_up    INTEGER,              -- the sequence of this node's own descriptor that it says it holds
   success_ms   INTEGER,                     -- the last contact that went well
   error_ms     INTEGER,                     -- the last that did not, and what happened
   error        TEXT,
