@@ -3,6 +3,7 @@
 pub mod authority;
 pub mod keys;
 pub mod lookup;
+pub mod metrics;
 pub mod publish;
 mod reload;
 pub mod rotate;

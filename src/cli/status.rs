@@ -37,6 +37,9 @@ fn tell(status: &Status) {
         "descriptor {} holds until {descriptor}, the certificate until {certificate}",
         status.descriptor
     ));
+    for warning in &status.warnings {
+        print_line(&format!("! {}", warning.words));
+    }
     for log in &status.logs {
         tell_log(log);
     }

@@ -19,6 +19,7 @@ use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
 use super::{Caller, Limits};
+use crate::node::metrics;
 use crate::statement::NodeId;
 use crate::trust::registry::Registry;
 use crate::trust::tls::{self, ServerTls, TlsError};
@@ -124,6 +125,9 @@ impl Connections {
             Ok(Some(Ok(stream))) => stream,
             Ok(Some(Err((error, stream)))) => {
                 let reason = TlsError::of(&error, &refusal).unwrap_or_else(|| TlsError::Handshake(error.to_string()));
+                if refusal.noted().is_none() {
+                    metrics::refused(reason.name());
+                }
                 tracing::info!(?peer_address, name = reason.name(), %reason, "refused a TLS handshake");
                 return take_leave(stream).await;
             }

@@ -4,13 +4,16 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
+use http::header::CONTENT_TYPE;
 use tokio::net::TcpListener;
 
 use super::problem::Problem;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::node::metrics;
 use crate::node::status::Status;
 use crate::store::Db;
 
@@ -37,6 +40,7 @@ pub fn local_routes(api: LocalApi) -> Router {
     Router::new()
         .route("/healthz", get(healthz))
         .route("/status", get(status))
+        .route("/metrics", get(figures))
         .fallback(|| async { Problem::UnknownPath })
         .with_state(api)
 }
@@ -49,6 +53,19 @@ async fn healthz(State(api): State<LocalApi>) -> Result<&'static str, Problem> {
 
 /// `GET /status`: what `kaopu status --json` prints.
 async fn status(State(api): State<LocalApi>) -> Result<Json<Status>, Problem> {
-    let status = Status::of(&api.db, &api.config, &api.clock).await;
-    Ok(Json(status.map_err(|error| Problem::Internal(error.to_string()))?))
+    Ok(Json(api.status().await?))
+}
+
+/// `GET /metrics`: the figures, as Prometheus reads them.
+async fn figures(State(api): State<LocalApi>) -> Result<impl IntoResponse, Problem> {
+    let status = api.status().await?;
+    let text = metrics::render(&status, &status.ends, api.clock.now());
+    Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text))
+}
+
+impl LocalApi {
+    async fn status(&self) -> Result<Status, Problem> {
+        let status = Status::of(&self.db, &self.config, &self.clock).await;
+        status.map_err(|error| Problem::Internal(error.to_string()))
+    }
 }

@@ -5,10 +5,12 @@
 //! | `peer_api.rs` | the peer interface: parse, call, encode |
 //! | `holds.rs` | which descriptor of this node its peers hold |
 //! | `limits.rs` | what one peer may ask |
+//! | `counted.rs` | what of it is counted |
 //! | `listener.rs` | TCP, TLS and HTTP/2 below it |
 //! | `local_api.rs` | how the node stands, for its own machine |
 //! | `problem.rs` | errors on the wire |
 
+mod counted;
 pub mod holds;
 pub mod limits;
 pub mod listener;
@@ -46,5 +48,6 @@ pub fn peer_routes(interface: PeerInterface) -> Router {
         .fallback(|| async { Problem::UnknownPath })
         .method_not_allowed_fallback(|| async { Problem::Method })
         .layer(from_fn_with_state(gates, limits::within_limits))
+        .layer(from_fn(counted::counted))
         .with_state(interface)
 }

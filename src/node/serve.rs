@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::reload::Keeper;
-use super::{Node, NodeError, rng};
+use super::{Node, NodeError, metrics, rng, warnings};
 use crate::exchange::pull::Surroundings;
 use crate::exchange::{News, Puller};
 use crate::http::listener::PeerListener;
@@ -55,6 +55,7 @@ impl Bound {
     /// time, what the appenders took is committed, and the store is closed.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<(), NodeError> {
         let Self { node, peer, local, .. } = self;
+        metrics::begin();
         let (stop, stopping) = watch::channel(false);
         let news = News::start(node.db.clone());
         news.follow(node.records.sizes());
@@ -92,6 +93,9 @@ impl Bound {
             db: node.db.clone(),
         };
         tasks.spawn(until(stopping.clone(), keeper.keep()));
+        let (config, seen) = (Arc::clone(&node.config), node.identity.seen.clone());
+        let telling = warnings::keep_telling(node.db.clone(), config, node.clock.clone(), seen);
+        tasks.spawn(until(stopping.clone(), telling));
         let puller = if node.config.pull.enabled {
             Some(Puller::start(surroundings(&node, news), Box::new(rng())))
         } else {

@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
+use super::warnings::{Ends, Warning, warnings};
 use super::{NodeError, own_log};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -36,6 +37,11 @@ pub struct Status {
     pub logs: Vec<LogStatus>,
     /// Its peers.
     pub peers: Vec<PeerStatus>,
+    /// What ends soon, or has ended, of its own and of its peers'.
+    pub warnings: Vec<Warning>,
+    /// Everything that ends.
+    #[serde(skip)]
+    pub ends: Vec<Ends>,
 }
 
 /// How an own log stands.
@@ -88,6 +94,9 @@ pub struct PeerStatus {
     pub checkpoint: Option<String>,
     /// When it last answered.
     pub last_success: Option<String>,
+    /// The same in milliseconds since 1970.
+    #[serde(skip)]
+    pub last_success_ms: Option<i64>,
     /// When it last did not, or not as it should.
     pub last_error_time: Option<String>,
     /// What happened then, in words.
@@ -103,7 +112,17 @@ impl Status {
         let (_, own) = own_log(db, id, LogName::Records).await?;
         let logs = db.logs().await?;
         let rows = db.peers().await?;
-        let peers = rows.into_iter().map(|row| PeerStatus::of(row, &logs, clock)).collect::<Result<_, _>>()?;
+        let shown = db.certificates().await?;
+        let seconds = |ms: i64| ms.div_euclid(1000);
+        let own_certificate = certificate_end(config);
+        let mut ends = Ends::of(&own, true, own_certificate.map(seconds));
+        let mut peers = Vec::new();
+        for row in rows {
+            let (_, descriptor) = Descriptor::open(&row.descriptor)
+                .map_err(|error| StoreError::Corrupt(format!("peer {}: {error}", row.node)))?;
+            ends.extend(Ends::of(&descriptor, false, shown.get(&row.node).copied().map(seconds)));
+            peers.push(PeerStatus::of(row, &descriptor, &logs, clock));
+        }
         Ok(Self {
             node: id.clone(),
             name: config.node.name.clone(),
@@ -111,9 +130,11 @@ impl Status {
             fingerprint: spoken(&own.fingerprint()),
             descriptor: own.sequence,
             descriptor_valid_until: own.valid_until.checked_mul(1000).and_then(time),
-            certificate_valid_until: certificate_end(config).and_then(time),
+            certificate_valid_until: own_certificate.and_then(time),
             logs: logs.iter().filter(|log| log.own).map(|log| LogStatus::of(log, &own)).collect(),
             peers,
+            warnings: warnings(&ends, clock.now()),
+            ends,
         })
     }
 }
@@ -133,16 +154,14 @@ impl LogStatus {
 }
 
 impl PeerStatus {
-    fn of(row: PeerRow, logs: &[LogRow], clock: &Clock) -> Result<Self, StoreError> {
-        let (_, descriptor) = Descriptor::open(&row.descriptor)
-            .map_err(|error| StoreError::Corrupt(format!("peer {}: {error}", row.node)))?;
+    fn of(row: PeerRow, descriptor: &Descriptor, logs: &[LogRow], clock: &Clock) -> Self {
         let of_peer = |log: &&LogRow| log.origin.node == row.node && log.origin.log == LogName::Records;
         let log = logs.iter().filter(of_peer).max_by_key(|log| log.origin.generation);
         let size = log.map_or(0, |log| log.size);
         let head = log.and_then(|log| log.head.as_ref());
         let head_size = head.map_or(0, |head| head.size).max(size);
         let summary = summary(&row, log, head_size - size, clock.now_ms());
-        Ok(Self {
+        Self {
             name: descriptor.name.clone(),
             url: row.url.or_else(|| descriptor.endpoints.first().cloned()).unwrap_or_default(),
             state: row.state,
@@ -156,11 +175,12 @@ impl PeerStatus {
             reason: log.and_then(|log| log.reason.clone()),
             checkpoint: head.and_then(|head| time(head.seen_ms)),
             last_success: row.success_ms.and_then(time),
+            last_success_ms: row.success_ms,
             last_error_time: row.error_ms.and_then(time),
             last_error: row.error,
             node: row.node,
             summary,
-        })
+        }
     }
 }
 

@@ -4,13 +4,20 @@
 //! A key has no date of its own: it holds as long as the descriptor that names it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
+use tokio::time::sleep;
 
-use super::status::time;
+use super::status::{Status, time};
+use crate::clock::Clock;
+use crate::config::Config;
 use crate::statement::NodeId;
+use crate::store::Db;
 use crate::trust::certificates::valid_until;
 use crate::trust::descriptor::{Descriptor, KeyState};
+use crate::trust::tls::Seen;
 
 /// So many days before its end something is warned of for the first, second … time.
 pub const THRESHOLDS: [i64; 5] = [60, 30, 14, 7, 1];
@@ -129,6 +136,35 @@ fn words(ends: &Ends, left: i64) -> String {
         (false, _) => "tell its administrator, before it is refused",
     };
     format!("{whose} {} {when}: {remedy}", ends.what.as_str())
+}
+
+/// How often what ends is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+
+/// Tells the journal for ever of what ends soon, and the store of what other nodes showed.
+pub async fn keep_telling(db: Db, config: Arc<Config>, clock: Clock, seen: Seen) {
+    let mut told = Told::default();
+    let mut noted = HashMap::new();
+    loop {
+        for (node, until) in seen.all() {
+            if noted.get(&node) == Some(&until) {
+                continue;
+            }
+            match db.note_certificate(&node, until.saturating_mul(1000)).await {
+                Ok(()) => drop(noted.insert(node, until)),
+                Err(error) => tracing::warn!(%node, %error, "could not note when a certificate ends"),
+            }
+        }
+        match Status::of(&db, &config, &clock).await {
+            Ok(status) => {
+                for warning in told.due(&status.warnings, clock.now()) {
+                    tracing::warn!(node = %warning.node, until = warning.until, "{}", warning.words);
+                }
+            }
+            Err(error) => tracing::warn!(%error, "could not look at what ends soon"),
+        }
+        sleep(LOOK_EVERY).await;
+    }
 }
 
 /// Which warnings stand in the journal already: each is told at each threshold, and once a day.

@@ -10,8 +10,10 @@
 //! | `record.rs` | `record`, `subject` |
 //! | `upload.rs` | `upload`, `fault` |
 //! | `peer.rs`, `picked_up.rs` | `peer`, `descriptor` |
+//! | `certificate.rs` | `certificate` |
 
 pub mod append;
+mod certificate;
 pub mod db;
 pub mod log;
 pub mod peer;

@@ -32,7 +32,7 @@ use identity::{Shown, unix_time};
 use verifier::{Authorities, End, Expected, PeerVerifier};
 
 pub use identity::{Identity, Seen};
-pub use refusal::{Refusal, TlsError};
+pub use refusal::{REFUSALS, Refusal, TlsError};
 pub use rustls::ClientConfig;
 
 /// What stands before the node id in a certificate's URI.

@@ -34,6 +34,8 @@ pub struct Node {
     pub id: String,
     /// Its folder.
     pub dir: PathBuf,
+    /// Where its local API answers, once it runs.
+    pub local: Option<String>,
     child: Option<Child>,
 }
 
@@ -117,12 +119,12 @@ pub fn free_port() -> u16 {
 impl Node {
     /// One that is there.
     pub fn at(dir: PathBuf) -> Self {
-        Self { id: String::new(), dir, child: None }
+        Self { id: String::new(), dir, local: None, child: None }
     }
 
     /// Makes a node in a folder named after it.
     pub fn init(folder: &Path, id: &str, more: &[&str]) -> Self {
-        let node = Self { id: id.to_owned(), dir: folder.join(id), child: None };
+        let node = Self { id: id.to_owned(), dir: folder.join(id), local: None, child: None };
         let listen = format!("127.0.0.1:{}", free_port());
         let output = kaopu()
             .args(["init", "--unencrypted"])
@@ -180,6 +182,7 @@ impl Node {
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let first = lines.next();
+        self.local = lines.next().map(|line| line.unwrap().strip_prefix("local API on ").unwrap().to_owned());
         self.child = Some(child);
         let first = first.unwrap_or_else(|| panic!("{} did not start: {}", self.id, self.journal_text())).unwrap();
         assert!(first.starts_with("peer interface on https://127.0.0.1:"), "{first}");

@@ -14,6 +14,7 @@ mod demo;
 mod documents;
 mod eleventh_kind;
 mod federation;
+mod figures;
 mod full_disk;
 #[expect(dead_code, reason = "the benches use more of it")]
 mod growth;

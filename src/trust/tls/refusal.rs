@@ -9,6 +9,9 @@ use rustls::{CertificateError, Error};
 
 use crate::statement::NodeId;
 
+/// The figure that counts refusals, by `reason`.
+pub const REFUSALS: &str = "kaopu_refusals_total";
+
 /// Why a certificate or a connection is not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TlsError {
@@ -140,6 +143,7 @@ impl Refusal {
 
     /// Leaves a reason, and gives what TLS is told.
     pub(super) fn note(&self, reason: TlsError) -> Error {
+        metrics::counter!(REFUSALS, "reason" => reason.name()).increment(1);
         let alerting = reason.alerting();
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
         Error::InvalidCertificate(alerting)

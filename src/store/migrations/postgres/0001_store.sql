@@ -192,6 +192,12 @@ CREATE TABLE descriptor (
   PRIMARY KEY (node, sequence)
 );
 
+-- The TLS certificates that other nodes showed in handshakes.
+CREATE TABLE certificate (
+  node      TEXT COLLATE "C" PRIMARY KEY NOT NULL,
+  until_ms  BIGINT NOT NULL           -- when the last one ends
+);
+
 -- One row: a number that grows with each change of the peers, so that processes see that they must read them again.
 CREATE TABLE registry (
   id       BIGINT PRIMARY KEY CHECK (id = 1),

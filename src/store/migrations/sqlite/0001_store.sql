@@ -176,6 +176,12 @@ CREATE TABLE descriptor (
   PRIMARY KEY (node, sequence)
 ) STRICT, WITHOUT ROWID;
 
+-- The TLS certificates that other nodes showed in handshakes.
+CREATE TABLE certificate (
+  node      TEXT PRIMARY KEY NOT NULL,
+  until_ms  INTEGER NOT NULL          -- when the last one ends
+) STRICT, WITHOUT ROWID;
+
 -- One row: a number that grows with each change of the peers, so that processes see that they must read them again.
 CREATE TABLE registry (
   id       INTEGER PRIMARY KEY CHECK (id = 1),

@@ -1,0 +1,82 @@
+//! The node's figures, in the text form that Prometheus reads: what happened in this process since it started, and how
+//! the node stands by its store at the moment of asking.
+
+use std::sync::OnceLock;
+
+use metrics::{counter, gauge};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+
+use super::status::Status;
+use super::warnings::Ends;
+use crate::trust::tls::REFUSALS;
+
+const REQUESTS: &str = "kaopu_requests_total";
+
+/// Where what happens is counted.
+static COUNTED: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
+
+/// Begins to count; once in a process is enough.
+pub fn begin() {
+    COUNTED.get_or_init(|| {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let handle = recorder.handle();
+        if metrics::set_global_recorder(recorder).is_err() {
+            tracing::warn!("somebody else counts in this process: the figures lack what happens");
+            return None;
+        }
+        metrics::describe_counter!(REQUESTS, "Requests of peers, by the status of the answer");
+        metrics::describe_counter!(REFUSALS, "Connections and requests refused, by the reason");
+        Some(handle)
+    });
+}
+
+/// Counts an answer to a peer.
+pub fn answered(status: u16) {
+    counter!(REQUESTS, "status" => status.to_string()).increment(1);
+}
+
+/// Counts a refusal: of a connection, at this end or the other, or of a request.
+pub fn refused(reason: &'static str) {
+    counter!(REFUSALS, "reason" => reason).increment(1);
+}
+
+/// All figures.
+pub fn render(status: &Status, ends: &[Ends], now: i64) -> String {
+    let mut text = COUNTED.get().and_then(Option::as_ref).map(PrometheusHandle::render).unwrap_or_default();
+    // apart from what is counted: a peer that is gone, or something that was renewed, leaves nothing behind
+    let recorder = PrometheusBuilder::new().build_recorder();
+    metrics::with_local_recorder(&recorder, || standing(status, ends, now));
+    text.push_str(&recorder.handle().render());
+    text
+}
+
+fn standing(status: &Status, ends: &[Ends], now: i64) {
+    metrics::describe_gauge!("kaopu_expires_days", "Days until a certificate, authority or descriptor ends");
+    metrics::describe_gauge!("kaopu_log_entries", "Entries of the node's own logs");
+    metrics::describe_gauge!("kaopu_feed_entries", "Entries of a peer's records held here");
+    metrics::describe_gauge!(
+        "kaopu_feed_lag_entries",
+        "Entries of a peer's records that are known of and not here yet"
+    );
+    metrics::describe_gauge!("kaopu_feed_success_seconds", "When a peer last answered, seconds since 1970");
+    metrics::describe_gauge!("kaopu_peer_state", "Where a peer stands here: 1 for the state that it is in");
+    // of several authorities of a node the first to end
+    let mut soonest: Vec<&Ends> = ends.iter().collect();
+    soonest.sort_by_key(|ends| std::cmp::Reverse(ends.until));
+    for ends in soonest {
+        let days = (ends.until.saturating_sub(now)) as f64 / 86_400.0;
+        gauge!("kaopu_expires_days", "node" => ends.node.to_string(), "what" => ends.what.as_str()).set(days);
+    }
+    for log in &status.logs {
+        gauge!("kaopu_log_entries", "origin" => log.origin.to_string()).set(log.size as f64);
+    }
+    for peer in &status.peers {
+        let node = peer.node.to_string();
+        gauge!("kaopu_peer_state", "node" => node.clone(), "state" => peer.state.to_string()).set(1.0);
+        gauge!("kaopu_feed_entries", "node" => node.clone()).set(peer.size as f64);
+        gauge!("kaopu_feed_lag_entries", "node" => node.clone()).set(peer.lag as f64);
+        if let Some(ms) = peer.last_success_ms {
+            gauge!("kaopu_feed_success_seconds", "node" => node).set(ms as f64 / 1000.0);
+        }
+    }
+}
