@@ -15,7 +15,7 @@ use kaopu::statement::{Audience, NodeId, Reader, Salt, Statement, Typ, Verified}
 use kaopu::store::Db;
 use kaopu::store::peer::PeerRow;
 use kaopu::trust::descriptor::{Descriptor, is_endpoint, spoken};
-use kaopu::trust::registry::ACTIVE;
+use kaopu::trust::state::PeerState;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -111,17 +111,9 @@ impl Add {
         let outcome = judge(known.as_ref(), &jws, &descriptor, self.url.as_deref())?;
         if outcome != Outcome::Unchanged {
             node.exchange.say(self.change(node, by, &jws, outcome)).await?;
-            let row = PeerRow {
-                node: descriptor.node.clone(),
-                state: ACTIVE.to_owned(),
-                descriptor: jws.jws().to_owned(),
-                sequence: descriptor.sequence,
-                url: self.url.clone(),
-                added_ms: node.clock.now_ms(),
-                success_ms: None,
-                error_ms: None,
-                error: None,
-            };
+            let now_ms = node.clock.now_ms();
+            let new = PeerRow::new(descriptor.node.clone(), PeerState::Active, jws.jws(), descriptor.sequence, now_ms);
+            let row = PeerRow { url: self.url.clone(), ..new };
             if !node.db.put_peer(&row).await? {
                 bail!("somebody else has just taken another descriptor of {}; look at `kaopu peer list`", row.node);
             }

@@ -15,6 +15,7 @@ use crate::store::peer::PeerRow;
 use crate::store::{Db, LogRow, LogState, StoreError};
 use crate::trust::certificates::{self, valid_until};
 use crate::trust::descriptor::{Descriptor, spoken};
+use crate::trust::state::PeerState;
 
 /// How a node stands.
 #[derive(Clone, Debug, Serialize)]
@@ -73,7 +74,7 @@ pub struct PeerStatus {
     /// Where it is reached.
     pub url: String,
     /// Where it stands with this node: `active` …
-    pub state: String,
+    pub state: PeerState,
     /// The fingerprint of its descriptor, as digits that can be read out.
     pub fingerprint: String,
     /// The sequence of its newest descriptor.
@@ -240,15 +241,10 @@ mod tests {
 
     fn row(success_ms: Option<i64>, error_ms: Option<i64>) -> PeerRow {
         PeerRow {
-            node: "310107".parse().unwrap(),
-            state: "active".to_owned(),
-            descriptor: String::new(),
-            sequence: 1,
-            url: None,
-            added_ms: 0,
             success_ms,
             error_ms,
             error: error_ms.map(|_| "no connection".to_owned()),
+            ..PeerRow::new("310107".parse().unwrap(), PeerState::Active, "", 1, 0)
         }
     }
 

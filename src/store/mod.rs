@@ -9,7 +9,7 @@
 //! | `statement.rs` | `statement`, `reference` |
 //! | `record.rs` | `record`, `subject` |
 //! | `upload.rs` | `upload`, `fault` |
-//! | `peer.rs`, `picked_up.rs` | `peer`, `descriptor` |
+//! | `peer.rs`, `peer_state.rs`, `picked_up.rs` | `peer`, `descriptor` |
 //! | `certificate.rs` | `certificate` |
 
 pub mod append;
@@ -17,6 +17,7 @@ mod certificate;
 pub mod db;
 pub mod log;
 pub mod peer;
+pub mod peer_state;
 mod picked_up;
 mod project;
 pub mod record;

@@ -3,6 +3,7 @@
 use sqlx::FromRow;
 
 use super::db::{clean, int, nat, on, retry};
+use super::peer_state::PeerState;
 use super::{Db, StoreError};
 use crate::statement::NodeId;
 
@@ -11,8 +12,8 @@ use crate::statement::NodeId;
 pub struct PeerRow {
     /// Its id.
     pub node: NodeId,
-    /// `active` … (the ceremony comes later).
-    pub state: String,
+    /// Where it stands with this node.
+    pub state: PeerState,
     /// Its newest descriptor statement.
     pub descriptor: String,
     /// That one's sequence.
@@ -41,6 +42,23 @@ const ALL: &str = "SELECT node, state, descriptor, sequence, url, added_ms, succ
 const SUCCEEDED: &str = "UPDATE peer SET success_ms = $1 WHERE node = $2";
 const FAILED: &str = "UPDATE peer SET error_ms = $1, error = $3 WHERE node = $2";
 
+impl PeerRow {
+    /// A peer that was not spoken with yet, at the address that its descriptor names.
+    pub fn new(node: NodeId, state: PeerState, descriptor: &str, sequence: u64, added_ms: i64) -> Self {
+        Self {
+            node,
+            state,
+            descriptor: descriptor.to_owned(),
+            sequence,
+            url: None,
+            added_ms,
+            success_ms: None,
+            error_ms: None,
+            error: None,
+        }
+    }
+}
+
 impl Db {
     /// Adds a peer, or takes a newer descriptor of it; its state stays as it is. A lower sequence, or another descriptor
     /// of the same sequence, changes nothing and returns false.
@@ -49,7 +67,7 @@ impl Db {
             let mut tx = self.begin().await?;
             let taken = on!(change tx, c => sqlx::query(PUT)
                 .bind(peer.node.as_str())
-                .bind(&peer.state)
+                .bind(peer.state.as_str())
                 .bind(&peer.descriptor)
                 .bind(int(peer.sequence))
                 .bind(peer.url.as_deref())
@@ -118,7 +136,7 @@ impl TryFrom<Row> for PeerRow {
     fn try_from(row: Row) -> Result<Self, StoreError> {
         Ok(Self {
             node: row.node.parse().map_err(|_| StoreError::Corrupt(format!("peer {:?}", row.node)))?,
-            state: row.state,
+            state: row.state.parse().map_err(|_| StoreError::Corrupt(format!("a peer is {:?}", row.state)))?,
             descriptor: row.descriptor,
             sequence: nat(row.sequence)?,
             url: row.url,

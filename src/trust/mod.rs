@@ -5,6 +5,7 @@
 //! | `descriptor.rs` | what a node says of itself, signed by its root key |
 //! | `wire.rs` | the body of that statement |
 //! | `rotation.rs` | how a key's place is taken by another |
+//! | `state` | where a peer stands; the file is `store/peer_state.rs`, since the store holds to the same steps |
 //! | `registry.rs` | the peers as this process sees them |
 //! | `tls.rs` | whom a connection trusts |
 //! | `certificates.rs` | a node's own authority and its certificate |
@@ -18,6 +19,8 @@ pub mod rotation;
 pub mod tls;
 mod wire;
 
+pub use crate::store::peer_state as state;
 pub use descriptor::Descriptor;
 pub use registry::{Peer, Registry};
+pub use state::PeerState;
 pub use tls::Identity;

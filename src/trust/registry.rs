@@ -6,12 +6,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 use rustls_pki_types::CertificateDer;
 
 use super::descriptor::Descriptor;
+use super::state::PeerState;
 use crate::statement::{KeyRing, NodeId};
 use crate::store::peer::PeerRow;
 use crate::store::{Db, StoreError};
-
-/// The state of a peer whose connections and logs are taken.
-pub const ACTIVE: &str = "active";
 
 /// A peer.
 #[derive(Clone, Debug)]
@@ -31,10 +29,10 @@ pub struct Peer {
     /// Its own authorities: nobody else vouches for it.
     pub cas: Vec<CertificateDer<'static>>,
     /// Where it stands with this node.
-    pub state: String,
+    pub state: PeerState,
 }
 
-/// The active peers. Cheap to clone; all clones see a change at once.
+/// The peers, in whatever state. Cheap to clone; all clones see a change at once.
 #[derive(Clone)]
 pub struct Registry {
     db: Db,
@@ -54,13 +52,25 @@ impl Registry {
         Ok(Self { db, seen: Arc::new(RwLock::new(seen)) })
     }
 
-    /// An active peer.
+    /// An active peer: one whose connections and logs are taken.
     pub fn peer(&self, node: &NodeId) -> Option<Arc<Peer>> {
-        self.seen.read().unwrap_or_else(PoisonError::into_inner).peers.get(node).cloned()
+        self.standing(node).filter(|peer| peer.state == PeerState::Active)
     }
 
     /// All active peers, by id.
     pub fn peers(&self) -> Vec<Arc<Peer>> {
+        let mut peers = self.all();
+        peers.retain(|peer| peer.state == PeerState::Active);
+        peers
+    }
+
+    /// A node of which a descriptor is held, with its state: it may be trusted, not yet, or no more.
+    pub fn standing(&self, node: &NodeId) -> Option<Arc<Peer>> {
+        self.seen.read().unwrap_or_else(PoisonError::into_inner).peers.get(node).cloned()
+    }
+
+    /// All of those, by id.
+    pub fn all(&self) -> Vec<Arc<Peer>> {
         let seen = self.seen.read().unwrap_or_else(PoisonError::into_inner);
         let mut peers: Vec<_> = seen.peers.values().cloned().collect();
         peers.sort_by(|a, b| a.node.cmp(&b.node));
@@ -92,7 +102,7 @@ impl Seen {
         // the version first: what changes between the two reads is then read once more, never missed
         let version = db.registry_version().await?;
         let mut peers = HashMap::new();
-        for row in db.peers().await?.into_iter().filter(|row| row.state == ACTIVE) {
+        for row in db.peers().await? {
             let node = row.node.clone();
             match before.get(&node) {
                 Some(peer) if peer.is_as_in(&row) => peers.insert(node, Arc::clone(peer)),

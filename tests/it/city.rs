@@ -11,6 +11,7 @@ use kaopu::statement::{
 };
 use kaopu::store::peer::PeerRow;
 use kaopu::trust::descriptor::{Descriptor, KeyEntry, KeyState, LogEntry, Purpose, TlsTrust, thumbprint};
+use kaopu::trust::state::PeerState;
 use kaopu::trust::tls::Identity;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
@@ -91,17 +92,7 @@ impl City {
 
     /// As others keep it.
     pub fn peer_row(&self) -> PeerRow {
-        PeerRow {
-            node: self.node.clone(),
-            state: "active".to_owned(),
-            descriptor: self.first.jws().to_owned(),
-            sequence: 1,
-            url: None,
-            added_ms: NOW * 1000,
-            success_ms: None,
-            error_ms: None,
-            error: None,
-        }
+        PeerRow::new(self.node.clone(), PeerState::Active, self.first.jws(), 1, NOW * 1000)
     }
 
     /// The key of its records log.

@@ -13,7 +13,8 @@ use kaopu::store::peer::PeerRow;
 use kaopu::trust::certificates::{Made, Wanted, make_ca, make_node, read_chain, read_key};
 use kaopu::trust::descriptor::{Descriptor, KeyState, LogEntry, TlsTrust, thumbprint};
 use kaopu::trust::keys::{NodeKeys, RootKeys};
-use kaopu::trust::registry::{ACTIVE, Registry};
+use kaopu::trust::registry::Registry;
+use kaopu::trust::state::PeerState;
 use kaopu::trust::tls::{self, ClientTls, Identity, Refusal, ServerTls, TlsError};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
@@ -76,17 +77,7 @@ impl Node {
     }
 
     fn row(&self) -> PeerRow {
-        PeerRow {
-            node: self.id.clone(),
-            state: ACTIVE.to_owned(),
-            descriptor: self.descriptor.clone(),
-            sequence: 1,
-            url: None,
-            added_ms: NOW * 1000,
-            success_ms: None,
-            error_ms: None,
-            error: None,
-        }
+        PeerRow::new(self.id.clone(), PeerState::Active, &self.descriptor, 1, NOW * 1000)
     }
 
     /// What the node itself shows.

@@ -2,6 +2,7 @@
 
 use kaopu::log::Origin;
 use kaopu::store::peer::PeerRow;
+use kaopu::store::peer_state::PeerState;
 use kaopu::store::upload::{Counts, FaultRow, UploadRow, UploadStep};
 use kaopu::store::{Db, Head, LogState};
 
@@ -38,17 +39,7 @@ fn fault(row: u64, column: Option<&str>) -> FaultRow {
 }
 
 fn peer(node: &str, sequence: u64, descriptor: &str) -> PeerRow {
-    PeerRow {
-        node: node.parse().unwrap(),
-        state: "active".to_owned(),
-        descriptor: descriptor.to_owned(),
-        sequence,
-        url: None,
-        added_ms: 5,
-        success_ms: None,
-        error_ms: None,
-        error: None,
-    }
+    PeerRow::new(node.parse().unwrap(), PeerState::Active, descriptor, sequence, 5)
 }
 
 on_both! {
