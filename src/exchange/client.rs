@@ -16,6 +16,8 @@ use crate::clock::Clock;
 use crate::log::tile::{self, FULL};
 use crate::log::{Entry, Hash, Origin, TileId};
 use crate::quota::DayCount;
+use crate::statement::NodeId;
+use crate::trust::registry::{Admission, Registry};
 use crate::trust::tls::{ClientTls, Refusal, TlsError};
 
 /// The header that says which descriptor of the server, by its sequence, the client holds.
@@ -60,6 +62,8 @@ pub struct PeerClient {
     day: Option<(Arc<DayCount>, Clock)>,
     /// The sequence of the peer's descriptor that this node holds.
     holds: Option<u64>,
+    /// Who it is and where it stands: only an active peer is asked.
+    active: Option<(Registry, NodeId)>,
 }
 
 /// What a peer serves as its checkpoint.
@@ -114,12 +118,18 @@ impl PeerClient {
             compress,
             day: None,
             holds: None,
+            active: None,
         })
     }
 
     /// Tells the peer with each request which descriptor of it this node holds.
     pub fn holding(self, sequence: u64) -> Self {
         Self { holds: Some(sequence), ..self }
+    }
+
+    /// Asks only while the node is an active peer: when it is no more, what is under way ends too.
+    pub fn while_active(self, registry: Registry, node: NodeId) -> Self {
+        Self { active: Some((registry, node)), ..self }
     }
 
     /// The same, with what it takes of logs counted, and an end to it for the day.
@@ -220,8 +230,20 @@ impl PeerClient {
         if let Some(sequence) = self.holds {
             request = request.header(HOLDS, sequence);
         }
-        let asked = self.ask(what, with(request), limit);
-        tokio::time::timeout(self.patience.whole, asked).await.unwrap_or(Err(Fault::Slow(what, self.patience.whole)))
+        let asked = tokio::time::timeout(self.patience.whole, self.ask(what, with(request), limit));
+        tokio::select! {
+            biased;
+            () = self.inactive() => Err(Fault::Inactive),
+            asked = asked => asked.unwrap_or(Err(Fault::Slow(what, self.patience.whole))),
+        }
+    }
+
+    /// Ends when the peer is not active any more.
+    async fn inactive(&self) {
+        match &self.active {
+            Some((registry, node)) => registry.admitted_less(node, Admission::Everything).await,
+            None => std::future::pending().await,
+        }
     }
 
     async fn ask(&self, what: &'static str, request: RequestBuilder, limit: usize) -> Result<Answer, Fault> {
@@ -235,7 +257,13 @@ impl PeerClient {
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
                 Err(Fault::Limited(retry_after(&headers)))
             }
-            _ => Err(Fault::Http(status.as_u16(), problem(&body.unwrap_or_default()))),
+            _ => {
+                let problem = problem(&body.unwrap_or_default());
+                Err(match problem.as_str() {
+                    "not-active" | "suspended" | "revoked" => Fault::NotTaken(problem),
+                    _ => Fault::Http(status.as_u16(), problem),
+                })
+            }
         }
     }
 

@@ -21,6 +21,12 @@ pub enum Fault {
     /// It answered with a status that is no answer.
     #[error("answered {0}: {1}")]
     Http(u16, String),
+    /// It knows this node, and does not answer it: not active there yet, suspended or revoked.
+    #[error("this node is {words} there", words = .0.replace('-', " "))]
+    NotTaken(String),
+    /// It is no active peer of this node any more, so it is not asked.
+    #[error("is not an active peer any more")]
+    Inactive,
     /// It asks us to come back later.
     #[error("asks to wait {0:?}")]
     Limited(Duration),
@@ -187,7 +193,7 @@ impl Fault {
 
     /// Whether it is this node's own trouble, so that no peer is to blame.
     pub fn is_ours(&self) -> bool {
-        matches!(self, Self::Store(_) | Self::Moved | Self::Damaged(_) | Self::Stopped(_))
+        matches!(self, Self::Store(_) | Self::Moved | Self::Inactive | Self::Damaged(_) | Self::Stopped(_))
     }
 
     /// What is kept as proof, JSON.

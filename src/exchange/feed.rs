@@ -293,7 +293,7 @@ impl Feed {
             fault => fault,
         };
         if fault.is_ours() {
-            if !matches!(fault, Fault::Moved) {
+            if !matches!(fault, Fault::Moved | Fault::Inactive) {
                 tracing::warn!(origin = %self.origin, %fault, "this node fails the feed");
             }
             return match &fault {

@@ -25,7 +25,7 @@ use crate::trust::registry::{Peer, Registry};
 use crate::trust::tls::{self, Identity};
 
 /// How often the registry is looked at: a peer that is no more must be dropped within a second.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// How this node pulls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +118,7 @@ async fn look(around: Surroundings, mut rng: Box<dyn CryptoRng + Send>, mut stop
         if let Err(error) = around.registry.refresh().await {
             tracing::warn!(%error, "could not look at the peers");
         }
+        clients.keep(&around.registry);
         let wanted: Vec<Origin> = around.registry.peers().iter().flat_map(|peer| mirrored(peer)).collect();
         feeds.retain(|origin, feed| {
             let stays = wanted.contains(origin);
@@ -161,6 +162,12 @@ pub struct Clients {
 type Made = (Arc<Peer>, PeerClient);
 
 impl Clients {
+    /// Ends the connections to those that are no active peers any more.
+    fn keep(&self, registry: &Registry) {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        made.retain(|node, _| registry.peer(node).is_some());
+    }
+
     /// The client of a peer.
     pub fn of(&self, peer: &Arc<Peer>, around: &Surroundings) -> Result<PeerClient, Fault> {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
@@ -173,6 +180,7 @@ impl Clients {
         let settings = &around.settings;
         let client = PeerClient::new(&peer.url, tls, settings.patience, settings.compress)?
             .holding(peer.descriptor.sequence)
+            .while_active(around.registry.clone(), peer.node.clone())
             .counted(around.taken.count(&peer.node), around.clock.clone());
         made.insert(peer.node.clone(), (Arc::clone(peer), client.clone()));
         Ok(client)

@@ -21,7 +21,7 @@ use tower::ServiceExt as _;
 use super::{Caller, Limits};
 use crate::node::metrics;
 use crate::statement::NodeId;
-use crate::trust::registry::Registry;
+use crate::trust::registry::{Admission, Registry};
 use crate::trust::tls::{self, ServerTls, TlsError};
 
 /// How long requests under way may take when the node stops.
@@ -29,8 +29,6 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// How long, and how much of, what a refused client still sends is read.
 const LEAVE: Duration = Duration::from_secs(1);
 const LEAVE_BYTES: u64 = 64 * 1024;
-/// How often a connection looks whether its peer is still one.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How long a connection without a certificate may last, and which part of all connections such may be: who has read the
 /// descriptor has nothing more to ask, and must not take the place of peers.
 const STRANGERS_TIME: Duration = Duration::from_secs(30);
@@ -133,7 +131,7 @@ impl Connections {
             }
             Err(_) => return tracing::info!(?peer_address, "a TLS handshake took too long"),
         };
-        // the verifier has let in nobody but active peers; what the certificate claims was checked there
+        // the verifier has let in nobody but peers; what the certificate claims was checked there
         let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
         let caller = match certificate.map(tls::node_of).transpose() {
             Ok(caller) => caller,
@@ -163,12 +161,12 @@ impl Connections {
     }
 }
 
-/// Ends when the caller has left the registry, or, without a certificate, after a short time.
+/// Ends when the caller may ask less than when it came, or, without a certificate, after a short time.
 async fn over(registry: &Registry, caller: Option<&NodeId>) {
     let Some(caller) = caller else { return tokio::time::sleep(STRANGERS_TIME).await };
-    while registry.peer(caller).is_some() {
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
+    // at least its standing: it may have lost even that since its handshake
+    let admission = registry.admission(caller).max(Admission::Standing);
+    registry.admitted_less(caller, admission).await;
 }
 
 /// Lets the other side read the alert that says why: closed at once, with bytes of it unread, the connection would be

@@ -41,7 +41,7 @@ pub fn peer_routes(interface: PeerInterface) -> Router {
         .route("/v1/logs/{log}/tile/entries/{*bundle}", get(peer_api::bundle))
         .route("/v1/logs/{log}/statements/{*bundle}", get(peer_api::statements))
         .route_layer(from_fn_with_state(holdings, holds::note))
-        .route_layer(from_fn(peer_api::peers_only));
+        .route_layer(from_fn_with_state(interface.registry.clone(), peer_api::active_only));
     let for_everybody = Router::new().route("/v1/descriptor", get(peer_api::descriptor));
     for_everybody
         .merge(for_peers)

@@ -20,9 +20,12 @@ use crate::exchange::News;
 use crate::exchange::client::MAX_STATEMENTS;
 use crate::log::tile::{self, FULL};
 use crate::log::{Class, Origin, TileId};
+use crate::node::metrics;
 use crate::statement::{Audience, Digest, NodeId, Unverified};
 use crate::store::statement::{Body, StatementRow};
 use crate::store::{Db, Head, LogRow};
+use crate::trust::registry::Registry;
+use crate::trust::state::PeerState;
 
 /// Full tiles and bundles never change.
 const IMMUTABLE: &str = "max-age=31536000, immutable";
@@ -42,6 +45,8 @@ pub struct PeerInterface {
     pub db: Db,
     /// This node.
     pub node: NodeId,
+    /// Its peers.
+    pub registry: Registry,
     /// Who may read what.
     pub may_read: MayRead,
     /// Where growth is heard.
@@ -56,12 +61,32 @@ pub struct PeerInterface {
     pub stopping: watch::Receiver<bool>,
 }
 
-/// Lets through who has shown the certificate of an active peer.
-pub async fn peers_only(request: Request, next: Next) -> Result<Response, Problem> {
-    match request.extensions().get::<Caller>() {
-        Some(Caller(Some(_))) => Ok(next.run(request).await),
-        _ => Err(Problem::CertificateNeeded),
-    }
+/// Lets through who has shown the certificate of a peer that is active now.
+pub async fn active_only(
+    State(registry): State<Registry>,
+    caller: Option<Extension<Caller>>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let caller = caller.and_then(|Extension(Caller(caller))| caller);
+    let state = match &caller {
+        None => None,
+        Some(node) => {
+            registry.refresh_for_request().await?;
+            Some((node.clone(), registry.standing(node).map(|peer| peer.state)))
+        }
+    };
+    let problem = match state {
+        Some((_, Some(PeerState::Active))) => return Ok(next.run(request).await),
+        Some((node, Some(PeerState::Suspended))) => Problem::Suspended(node),
+        // the handshake was before it was taken out of the registry
+        Some((node, Some(PeerState::Revoked) | None)) => Problem::Revoked(node),
+        Some((node, Some(_))) => Problem::NotActive(node),
+        None => Problem::CertificateNeeded,
+    };
+    metrics::refused(problem.name());
+    tracing::info!(?caller, path = request.uri().path(), name = problem.name(), "refused a request");
+    Err(problem)
 }
 
 /// `GET /v1/descriptor`: this node's descriptor statements, newest first, a line each.

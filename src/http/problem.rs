@@ -11,6 +11,7 @@ use serde_json::json;
 
 use crate::log::tile::NotATile;
 use crate::quota::Spent;
+use crate::statement::NodeId;
 use crate::store::StoreError;
 
 /// Why a request is not answered as asked. Each variant has a `type` of its own, `urn:kaopu:problem:…`, that stays.
@@ -22,6 +23,15 @@ pub enum Problem {
     /// Only a peer with a client certificate may ask for this.
     #[error("a client certificate of a confirmed peer is needed here")]
     CertificateNeeded,
+    /// The caller is known here, and not active yet: it may only ask how it stands.
+    #[error("{0} is not active here yet; GET /v1/standing says what is missing")]
+    NotActive(NodeId),
+    /// The caller was taken out for the time being: it may only ask how it stands.
+    #[error("{0} is suspended here; GET /v1/standing says since when")]
+    Suspended(NodeId),
+    /// The caller was revoked while its connection stood.
+    #[error("{0} was revoked here")]
+    Revoked(NodeId),
     /// There is no such route.
     #[error("there is nothing at this path")]
     UnknownPath,
@@ -60,6 +70,9 @@ impl Problem {
         match self {
             Self::Malformed(_) => "malformed",
             Self::CertificateNeeded => "certificate-needed",
+            Self::NotActive(_) => "not-active",
+            Self::Suspended(_) => "suspended",
+            Self::Revoked(_) => "revoked",
             Self::UnknownPath => "unknown-path",
             Self::UnknownLog => "unknown-log",
             Self::NotHeld => "not-held",
@@ -76,7 +89,9 @@ impl Problem {
     fn status(&self) -> StatusCode {
         match self {
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
-            Self::CertificateNeeded => StatusCode::FORBIDDEN,
+            Self::CertificateNeeded | Self::NotActive(_) | Self::Suspended(_) | Self::Revoked(_) => {
+                StatusCode::FORBIDDEN
+            }
             Self::UnknownPath | Self::UnknownLog | Self::NotHeld => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,

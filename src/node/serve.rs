@@ -21,7 +21,7 @@ use crate::trust::tls::ServerTls;
 /// How long connections may take to end; a little more than the peer interface gives its requests.
 const END_WITHIN: Duration = Duration::from_secs(12);
 /// How often the registry is looked at where no feed does.
-const REGISTRY_EVERY: Duration = Duration::from_millis(500);
+const REGISTRY_EVERY: Duration = Duration::from_millis(200);
 
 /// A node whose ports are bound: peers can connect, and are answered once it serves.
 pub struct Bound {
@@ -64,6 +64,7 @@ impl Bound {
         let interface = PeerInterface {
             db: node.db.clone(),
             node: node.id.clone(),
+            registry: node.registry.clone(),
             may_read: {
                 let config = Arc::clone(&node.config);
                 Arc::new(move |aud, issuer, caller| config.may_read(aud, issuer, caller))

@@ -1,9 +1,12 @@
 //! The peers as this process sees them: read from the store, and read again when its version has moved.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use rustls_pki_types::CertificateDer;
+use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::descriptor::Descriptor;
 use super::state::PeerState;
@@ -37,6 +40,24 @@ pub struct Peer {
 pub struct Registry {
     db: Db,
     seen: Arc<RwLock<Seen>>,
+    /// Tells the version that was read last.
+    changed: Arc<watch::Sender<i64>>,
+    /// When the version was last looked at for a request.
+    looked: Arc<Mutex<Option<Instant>>>,
+}
+
+/// A request is answered by what the registry was at most this long ago.
+const FRESH: Duration = Duration::from_millis(20);
+
+/// What a node may ask here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Admission {
+    /// Nothing: its handshake is refused.
+    Nothing,
+    /// How it stands here.
+    Standing,
+    /// Everything.
+    Everything,
 }
 
 #[derive(Default)]
@@ -49,7 +70,8 @@ impl Registry {
     /// Reads the peers from the store.
     pub async fn load(db: Db) -> Result<Self, StoreError> {
         let seen = Seen::read(&db, &HashMap::new()).await?;
-        Ok(Self { db, seen: Arc::new(RwLock::new(seen)) })
+        let changed = Arc::new(watch::Sender::new(seen.version));
+        Ok(Self { db, seen: Arc::new(RwLock::new(seen)), changed, looked: Arc::default() })
     }
 
     /// An active peer: one whose connections and logs are taken.
@@ -88,12 +110,60 @@ impl Registry {
             seen.peers.clone()
         };
         let now = Seen::read(&self.db, &before).await?;
-        let mut seen = self.seen.write().unwrap_or_else(PoisonError::into_inner);
-        // another task may have read a newer state meanwhile
-        if now.version > seen.version {
-            *seen = now;
-        }
+        let version = {
+            let mut seen = self.seen.write().unwrap_or_else(PoisonError::into_inner);
+            // another task may have read a newer state meanwhile
+            if now.version > seen.version {
+                *seen = now;
+            }
+            seen.version
+        };
+        self.changed.send_replace(version);
         Ok(true)
+    }
+
+    /// The same before a request is answered, unless that has just been done: what another process has decided binds the
+    /// next request.
+    pub async fn refresh_for_request(&self) -> Result<(), StoreError> {
+        {
+            let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+            if looked.is_some_and(|then| then.elapsed() < FRESH) {
+                return Ok(());
+            }
+            *looked = Some(Instant::now());
+        }
+        self.refresh().await.map(|_| ())
+    }
+
+    /// Hears of each change that this process has read.
+    pub fn changes(&self) -> watch::Receiver<i64> {
+        self.changed.subscribe()
+    }
+
+    /// What a node may ask here now.
+    pub fn admission(&self, node: &NodeId) -> Admission {
+        self.standing(node).map_or(Admission::Nothing, |peer| Admission::of(peer.state))
+    }
+
+    /// Ends when a node may ask less than this.
+    pub async fn admitted_less(&self, node: &NodeId, than: Admission) {
+        let mut changes = self.changes();
+        while self.admission(node) >= than {
+            if changes.changed().await.is_err() {
+                return std::future::pending().await; // never: this registry has the sender
+            }
+        }
+    }
+}
+
+impl Admission {
+    /// What follows from where a node stands.
+    pub fn of(state: PeerState) -> Self {
+        match state {
+            PeerState::Invited | PeerState::Revoked => Self::Nothing,
+            PeerState::Fetched | PeerState::Confirmed | PeerState::Approved | PeerState::Suspended => Self::Standing,
+            PeerState::Active => Self::Everything,
+        }
     }
 }
 

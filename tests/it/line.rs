@@ -144,6 +144,7 @@ impl Office {
         let interface = PeerInterface {
             db: self.db.clone(),
             node: self.city.node.clone(),
+            registry: self.registry.clone(),
             may_read: Arc::new(|aud: &Audience, _: &NodeId, caller: &NodeId| match aud {
                 Audience::Everyone => true,
                 Audience::Named(readers) => readers.contains(&Reader::Node(caller.clone())),

@@ -16,7 +16,8 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 use super::{Refusal, Seen, TlsError, node_of};
 use crate::statement::NodeId;
 use crate::trust::certificates::valid_until;
-use crate::trust::registry::{Peer, Registry};
+use crate::trust::registry::{Admission, Peer, Registry};
+use crate::trust::state::PeerState;
 
 /// Verifies the other side of a connection.
 pub(super) struct PeerVerifier {
@@ -70,7 +71,11 @@ impl PeerVerifier {
     /// The node that is claimed, if it may be at the other end.
     fn peer(&self, node: &NodeId) -> Result<Arc<Peer>, TlsError> {
         match &self.expected {
-            Expected::Registered(registry) => registry.peer(node).ok_or_else(|| TlsError::UnknownNode(node.clone())),
+            Expected::Registered(registry) => match registry.standing(node) {
+                Some(peer) if peer.state == PeerState::Revoked => Err(TlsError::Revoked(node.clone())),
+                Some(peer) if Admission::of(peer.state) > Admission::Nothing => Ok(peer),
+                _ => Err(TlsError::UnknownNode(node.clone())),
+            },
             Expected::This(peer) if peer.node == *node => Ok(Arc::clone(peer)),
             Expected::This(peer) => Err(TlsError::OtherNode(node.clone(), peer.node.clone())),
         }
