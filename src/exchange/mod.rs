@@ -3,6 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `client.rs` | one peer's interface, asked under limits |
+//! | `bodies.rs` | the bodies of a bundle, unpacked within bounds |
 //! | `watch.rs` | news of grown logs, for requests held open |
 //! | `pull.rs` | the feeds: one a mirrored log, kept in step with the registry |
 //! | `feed.rs` | one feed, turn after turn |
@@ -18,6 +19,7 @@
 //! | `fault.rs` | what can go wrong, told apart |
 
 pub mod apply;
+mod bodies;
 pub mod client;
 pub mod fault;
 pub mod feed;

@@ -37,6 +37,7 @@ mod sample_log;
 mod reload;
 mod samples;
 mod second_opinions;
+mod standing;
 mod statement_vectors;
 mod store;
 mod unkind_peer;
