@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 
 use super::Fault;
 use super::bodies::{lines, unpack};
+use super::standing::Standing;
 use crate::clock::Clock;
 use crate::log::tile::{self, FULL};
 use crate::log::{Entry, Hash, Origin, TileId};
@@ -26,6 +27,8 @@ pub use super::bodies::{Line, MAX_STATEMENTS};
 
 /// A signed note is never longer than this.
 const MAX_NOTE: usize = 64 * 1024;
+/// How this node stands with a peer.
+const MAX_STANDING: usize = 64 * 1024;
 /// The descriptors of a node, all of them.
 const MAX_DESCRIPTORS: usize = 4 * 1024 * 1024;
 /// What is read of a problem.
@@ -121,6 +124,13 @@ impl PeerClient {
     /// The same, with what it takes of logs counted, and an end to it for the day.
     pub fn counted(self, day: Arc<DayCount>, clock: Clock) -> Self {
         Self { day: Some((day, clock)), ..self }
+    }
+
+    /// How this node stands with the peer.
+    pub async fn standing(&self) -> Result<Standing, Fault> {
+        const WHAT: &str = "the standing";
+        let answer = self.get(WHAT, "/v1/standing", MAX_STANDING, |r| r).await?;
+        serde_json::from_slice(&answer.body).map_err(|error| malformed(WHAT, error))
     }
 
     /// The peer's descriptor statements, newest first.

@@ -7,6 +7,7 @@
 //! | `watch.rs` | news of grown logs, for requests held open |
 //! | `pull.rs` | the feeds: one a mirrored log, kept in step with the registry |
 //! | `feed.rs` | one feed, turn after turn |
+//! | `standing.rs` | how a node stands with another, as that one says |
 //! | `source.rs` | where a log can be had from, and when to ask again |
 //! | `head.rs` | a checkpoint becomes this node's head of the log, or a fault |
 //! | `prove.rs` | tiles, proven against a root before anything is taken from them |
@@ -32,6 +33,7 @@ pub mod keys;
 pub mod prove;
 pub mod pull;
 pub mod source;
+pub mod standing;
 pub mod watch;
 
 pub use client::PeerClient;

@@ -42,8 +42,10 @@ pub fn peer_routes(interface: PeerInterface) -> Router {
         .route("/v1/logs/{log}/statements/{*bundle}", get(peer_api::statements))
         .route_layer(from_fn_with_state(holdings, holds::note))
         .route_layer(from_fn_with_state(interface.registry.clone(), peer_api::active_only));
+    let for_known = Router::new().route("/v1/standing", get(peer_api::standing));
     let for_everybody = Router::new().route("/v1/descriptor", get(peer_api::descriptor));
     for_everybody
+        .merge(for_known)
         .merge(for_peers)
         .fallback(|| async { Problem::UnknownPath })
         .method_not_allowed_fallback(|| async { Problem::Method })

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Json;
 use axum::extract::{Extension, Path, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -18,13 +19,14 @@ use super::{Caller, Limits};
 use crate::clock::Clock;
 use crate::exchange::News;
 use crate::exchange::client::MAX_STATEMENTS;
+use crate::exchange::standing::Standing;
 use crate::log::tile::{self, FULL};
 use crate::log::{Class, Origin, TileId};
 use crate::node::metrics;
 use crate::statement::{Audience, Digest, NodeId, Unverified};
 use crate::store::statement::{Body, StatementRow};
 use crate::store::{Db, Head, LogRow};
-use crate::trust::registry::Registry;
+use crate::trust::registry::{Admission, Registry};
 use crate::trust::state::PeerState;
 
 /// Full tiles and bundles never change.
@@ -87,6 +89,20 @@ pub async fn active_only(
     metrics::refused(problem.name());
     tracing::info!(?caller, path = request.uri().path(), name = problem.name(), "refused a request");
     Err(problem)
+}
+
+/// `GET /v1/standing`: how the caller stands with this node, in whatever state it is.
+pub async fn standing(
+    State(api): State<PeerInterface>,
+    Extension(Caller(caller)): Extension<Caller>,
+) -> Result<Response, Problem> {
+    let caller = caller.ok_or(Problem::CertificateNeeded)?;
+    let peers = api.db.peers().await?;
+    let peer = peers.iter().find(|peer| peer.node == caller && Admission::of(peer.state) > Admission::Nothing);
+    let peer = peer.ok_or(Problem::Revoked(caller))?;
+    let mut response = Json(Standing::of(api.node, peer, api.clock.now())).into_response();
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(NO_STORE));
+    Ok(response)
 }
 
 /// `GET /v1/descriptor`: this node's descriptor statements, newest first, a line each.

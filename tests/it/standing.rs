@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use http::header::{ETAG, IF_NONE_MATCH};
+use kaopu::exchange::standing::Standing;
 use kaopu::trust::registry::Peer;
 use kaopu::trust::state::PeerState;
 use kaopu::trust::tls;
 use reqwest::{Client, Response};
 use sqlx::Connection as _;
 
-use crate::city::City;
+use crate::city::{City, NOW};
 use crate::line::{Office, place, publish, until};
 
 /// Every route that is for active peers alone, by its path behind the hash of a log.
@@ -78,6 +79,8 @@ async fn without_a_certificate_every_route_but_the_descriptors_is_refused() {
         let answer = nobody.get(log_url(&owner, &url, path)).send().await.unwrap();
         assert_eq!(problem(answer).await, (StatusCode::FORBIDDEN, "certificate-needed".to_owned()), "{path}");
     }
+    let answer = nobody.get(format!("{url}/v1/standing")).send().await.unwrap();
+    assert_eq!(problem(answer).await, (StatusCode::FORBIDDEN, "certificate-needed".to_owned()));
     assert!(nobody.get(format!("{url}/v1/descriptor")).send().await.unwrap().status().is_success());
 }
 
@@ -98,6 +101,12 @@ async fn a_peer_that_is_not_active_is_told_so_on_every_route() {
         // what another process has decided binds the first request after it, on a new connection
         owner.registry.refresh().await.unwrap();
         let caller = client(&caller, &owner.city);
+        let standing: Standing = caller.get(format!("{url}/v1/standing")).send().await.unwrap().json().await.unwrap();
+        assert_eq!((&standing.node, standing.state, standing.holds), (&owner.city.node, state, 1));
+        assert_eq!(
+            (standing.missing, standing.clock),
+            (state.missing().iter().map(|s| (*s).to_owned()).collect(), NOW)
+        );
         for path in FOR_ACTIVE_PEERS {
             let answer = caller.get(log_url(&owner, &url, path)).send().await.unwrap();
             if name.is_empty() {
