@@ -3,6 +3,7 @@
 //! Every command ends with 0 (done), 1 (refused or failed) or 2 (wrong usage), and says what to do next when it fails.
 
 mod demo;
+mod doctor;
 mod import;
 mod audit;
 mod init;
@@ -60,6 +61,8 @@ enum Command {
     Audit(audit::Audit),
     /// Show how the node stands with its logs and its peers
     Status(status::ShowStatus),
+    /// Try this node and its peers in both directions, and say what to do about each fault
+    Doctor(doctor::Doctor),
 }
 
 impl Command {
@@ -75,6 +78,7 @@ impl Command {
             Self::Upload(upload) => upload.run(&shared).await,
             Self::Audit(audit) => Box::pin(audit.run(&shared)).await,
             Self::Status(status) => status.run(&shared).await,
+            Self::Doctor(doctor) => doctor.run(&shared).await,
         }
     }
 

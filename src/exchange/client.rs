@@ -97,7 +97,7 @@ impl PeerClient {
             .http2_keep_alive_while_idle(true)
             .tcp_nodelay(true)
             .build()
-            .map_err(|error| Fault::Tls(words(&error)))?;
+            .map_err(|error| Fault::Tls(TlsError::Own(words(&error))))?;
         Ok(Self {
             http,
             base: url.trim_end_matches('/').to_owned(),
@@ -293,13 +293,13 @@ impl PeerClient {
         let mut source = error.source();
         while let Some(cause) = source {
             if let Some(reason) = TlsError::of(cause, &self.refusal) {
-                return Fault::Tls(reason.to_string());
+                return Fault::Tls(reason);
             }
             source = cause.source();
         }
         let text = words(error);
         // HTTP/2 hands on an error of the line as its words only
-        TlsError::of_words(&text).map_or(Fault::Unreachable(text), |reason| Fault::Tls(reason.to_string()))
+        TlsError::of_words(&text, &self.refusal).map_or(Fault::Unreachable(text), Fault::Tls)
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::log::TileId;
 use crate::quota::Spent;
 use crate::store::StoreError;
+use crate::trust::tls::TlsError;
 
 /// Why a pull did not go on.
 #[derive(Debug, thiserror::Error)]
@@ -14,7 +15,7 @@ pub enum Fault {
     Unreachable(String),
     /// The certificates do not fit, on either side.
     #[error("TLS: {0}")]
-    Tls(String),
+    Tls(TlsError),
     /// It took longer than this node waits.
     #[error("answers too slowly: {0} took longer than {1:?}")]
     Slow(&'static str, Duration),

@@ -7,9 +7,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
-use super::Fault;
 use super::prove::{Target, Tiles};
 use super::source::{Server, Source};
+use super::{Fault, PeerClient};
 use crate::log::checkpoint::CheckpointError;
 use crate::log::note::{NoteError, VerifierKey};
 use crate::log::proof::{self, Node};
@@ -80,6 +80,16 @@ pub async fn advance(
         }
     }
     Ok((tiles.target().size > log.size).then_some(tiles))
+}
+
+/// Whether a checkpoint is true to what is stored here, for who only wants to know: the head stays where it is.
+pub async fn agrees(db: &Db, log: &LogRow, client: &PeerClient, target: Target) -> Result<(), Fault> {
+    if target.size < log.size {
+        contradiction_below(db, log, &target).await?;
+        return Err(Fault::Shrunk { held: log.size, served: target.size });
+    }
+    let tiles = Tiles::open(client.clone(), log.origin.clone(), target).await?;
+    prefix(log, &tiles, log.size, &log.edge.root()).await
 }
 
 /// The tree (`old`, `root`) is a prefix of the target's; else the log has two histories.

@@ -176,7 +176,7 @@ impl Clients {
         {
             return Ok(client.clone());
         }
-        let tls = tls::client_tls(&around.identity, peer).map_err(|error| Fault::Tls(error.to_string()))?;
+        let tls = tls::client_tls(&around.identity, peer).map_err(Fault::Tls)?;
         let settings = &around.settings;
         let client = PeerClient::new(&peer.url, tls, settings.patience, settings.compress)?
             .holding(peer.descriptor.sequence)

@@ -22,6 +22,7 @@ use tokio::task::JoinSet;
 
 use self::draft::{Draft, JudgedBy, Sealed, Tip};
 pub use self::fault::AppendError;
+pub use self::memory::still_has_what_was_remembered;
 use self::submission::Job;
 pub use self::submission::{Appended, Submission};
 use super::Origin;

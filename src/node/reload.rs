@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::{NodeError, own_log, read_certificate};
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::log::origin::LogName;
 use crate::store::Db;
@@ -19,6 +20,13 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often what was refused is tried again unchanged: a newer descriptor may name its authority. Opening an encrypted key
 /// is work.
 const TRY_EVERY: Duration = Duration::from_secs(5);
+
+/// The node's certificate as its files have it now.
+pub(super) fn read_identity(config: &Config, clock: Clock) -> Result<Identity, NodeError> {
+    let passphrases = Passphrases::of_node(config.files.passphrase.clone());
+    let (chain, key) = read_certificate(config, &passphrases)?;
+    Ok(Identity::new(config.node.id.clone(), chain, key, clock)?)
+}
 
 /// Looks after a node's certificate.
 pub struct Keeper {

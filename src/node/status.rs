@@ -98,6 +98,9 @@ pub struct PeerStatus {
     /// The same in milliseconds since 1970.
     #[serde(skip)]
     pub last_success_ms: Option<i64>,
+    /// Of the last error, likewise.
+    #[serde(skip)]
+    pub last_error_ms: Option<i64>,
     /// When it last did not, or not as it should.
     pub last_error_time: Option<String>,
     /// What happened then, in words.
@@ -148,7 +151,7 @@ impl LogStatus {
             size: log.size,
             root: log.head.as_ref().map(|head| STANDARD.encode(head.root)),
             checkpoint: log.head.as_ref().and_then(|head| time(head.seen_ms)),
-            state: state(log),
+            state: state_name(log.state),
             reason: log.reason.clone(),
         }
     }
@@ -172,11 +175,12 @@ impl PeerStatus {
             size,
             head: head_size,
             lag: head_size - size,
-            log_state: log.map_or("open", state),
+            log_state: log.map_or("open", |log| state_name(log.state)),
             reason: log.and_then(|log| log.reason.clone()),
             checkpoint: head.and_then(|head| time(head.seen_ms)),
             last_success: row.success_ms.and_then(time),
             last_success_ms: row.success_ms,
+            last_error_ms: row.error_ms,
             last_error_time: row.error_ms.and_then(time),
             last_error: row.error,
             node: row.node,
@@ -216,8 +220,9 @@ pub fn spoken_span(ms: i64) -> String {
     }
 }
 
-fn state(log: &LogRow) -> &'static str {
-    match log.state {
+/// As it is shown.
+pub fn state_name(state: LogState) -> &'static str {
+    match state {
         LogState::Open => "open",
         LogState::Frozen => "frozen",
         LogState::Closed => "closed",

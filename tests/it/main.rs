@@ -11,6 +11,7 @@ mod command_line;
 mod crash;
 mod database;
 mod demo;
+mod doctor;
 mod documents;
 mod eleventh_kind;
 mod federation;

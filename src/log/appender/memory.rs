@@ -13,13 +13,22 @@ use tokio::sync::watch;
 
 use super::AppendError;
 use crate::log::tile::FULL;
-use crate::log::{Checkpoint, Edge, Hash};
+use crate::log::{Checkpoint, Edge, Hash, Origin};
 use crate::store::{Db, LogRow, StoreError};
 
 /// Least time between two writes.
 const EVERY: Duration = Duration::from_secs(1);
 /// After a write that failed.
 const AGAIN: Duration = Duration::from_secs(5);
+
+/// Checks, without appending, that the store still has all of a log that the file remembers.
+pub async fn still_has_what_was_remembered(db: &Db, origin: &Origin, file: &Path) -> Result<(), AppendError> {
+    let Some(seen) = recall(file).await? else { return Ok(()) };
+    match db.log(origin).await? {
+        Some(log) => check(db, &log, &seen, file).await,
+        None => Err(AppendError::Stopped(format!("{} remembers {origin}, which the store lacks", file.display()))),
+    }
+}
 
 /// What the file remembers; a file that is not there remembers nothing. To be asked before the log is read, since other
 /// processes append meanwhile.

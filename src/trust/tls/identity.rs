@@ -58,6 +58,11 @@ impl Identity {
         Ok(other)
     }
 
+    /// The certificate that is shown, and those between it and the authority.
+    pub fn chain(&self) -> Vec<CertificateDer<'static>> {
+        self.shown.now().cert.clone()
+    }
+
     /// When the certificate that is shown ends, in seconds since 1970.
     pub fn valid_until(&self) -> Option<i64> {
         valid_until(self.shown.now().cert.first()?)

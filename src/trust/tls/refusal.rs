@@ -60,8 +60,8 @@ pub enum TlsError {
     /// The other side speaks another version of TLS, or lacks what this one needs.
     #[error("the other side does not speak TLS 1.3 as it is spoken here: {0}")]
     Incompatible(String),
-    /// The other side refuses this node, and says as much as an alert can.
-    #[error("{0}")]
+    /// The other side refuses this node, and says as much as an alert can: its name.
+    #[error("{}", told(.0))]
     Told(String),
     /// The handshake failed otherwise.
     #[error("{0}")]
@@ -104,14 +104,17 @@ impl TlsError {
         Some(match error {
             Error::InvalidCertificate(_) => refusal.noted().unwrap_or_else(|| Self::Handshake(error.to_string())),
             Error::PeerIncompatible(why) => Self::Incompatible(format!("{why:?}")),
-            Error::AlertReceived(alert) => Self::Told(told(&format!("{alert:?}"))),
+            Error::AlertReceived(alert) => Self::Told(format!("{alert:?}")),
             other => Self::Handshake(other.to_string()),
         })
     }
 
-    /// The same where an error has come down to its words: HTTP/2 hands on an alert in no other way.
-    pub fn of_words(error: &str) -> Option<Self> {
-        error.strip_prefix("received fatal alert: ").map(|alert| Self::Told(told(alert)))
+    /// The same where an error has come down to its words: not every layer hands on the error itself.
+    pub fn of_words(error: &str, refusal: &Refusal) -> Option<Self> {
+        if let Some(alert) = error.strip_prefix("received fatal alert: ") {
+            return Some(Self::Told(alert.to_owned()));
+        }
+        error.starts_with("invalid peer certificate: ").then(|| refusal.noted())?
     }
 
     /// What the verifier says instead, so that the right alert goes out.
@@ -200,10 +203,10 @@ mod tests {
     fn an_alert_is_told_in_words_whichever_way_it_comes() {
         let refusal = Refusal::default();
         let alert = Error::AlertReceived(AlertDescription::CertificateRevoked);
-        let by_words = TlsError::of_words(&alert.to_string());
+        let by_words = TlsError::of_words(&alert.to_string(), &refusal);
         let io = std::io::Error::new(std::io::ErrorKind::InvalidData, alert);
         assert_eq!(TlsError::of(&io, &refusal), by_words);
         assert!(by_words.unwrap().to_string().contains("was revoked there"));
-        assert_eq!(TlsError::of_words("connection refused"), None);
+        assert_eq!(TlsError::of_words("connection refused", &refusal), None);
     }
 }
