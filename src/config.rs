@@ -1,13 +1,18 @@
 //! The configuration of a node: `node.toml`. Each key is documented here and in `config/node.toml`; unknown ones are
 //! refused with their place, secrets are not printed.
 
+mod federation;
+mod group;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
+pub use self::federation::Federation;
+pub use self::group::Member;
 use crate::statement::{Audience, NodeId, Reader};
 
 mod limits;
@@ -33,6 +38,9 @@ pub struct Config {
     /// Groups that an audience may name: node ids, or the first digits of divisions.
     #[serde(default)]
     pub groups: BTreeMap<String, Vec<Member>>,
+    /// The federation whose member lists it takes.
+    #[serde(default)]
+    pub federation: Option<Federation>,
     /// What peers may ask.
     #[serde(default)]
     pub limits: Limits,
@@ -169,29 +177,6 @@ impl fmt::Debug for StoreUrl {
     }
 }
 
-/// One member of a group.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Member {
-    /// One node.
-    Node(NodeId),
-    /// All nodes whose division begins with these digits.
-    Divisions(String),
-}
-
-impl<'de> Deserialize<'de> for Member {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        if (2..=6).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit()) {
-            return Ok(Self::Divisions(text));
-        }
-        text.parse().map(Self::Node).map_err(|_| {
-            serde::de::Error::custom(format!(
-                "{text:?} is no member of a group: a node id, or the first 2 to 6 digits of divisions, is expected"
-            ))
-        })
-    }
-}
-
 /// Why a configuration is not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -256,6 +241,9 @@ impl Config {
                 return refuse(&format!("groups.{group}"), "a name of a-z, 0-9 and - is expected, a letter first");
             }
         }
+        if let Some(Err((key, reason))) = self.federation.as_ref().map(Federation::check) {
+            return refuse(key, reason);
+        }
         let limits = &self.limits;
         if limits.connections == 0 || limits.handshakes == 0 {
             return refuse("limits", "connections and handshakes are at least 1");
@@ -288,15 +276,6 @@ impl Config {
         if let Some(path) = self.store.0.strip_prefix("sqlite:") {
             let path = folder.join(path.strip_prefix("//").unwrap_or(path));
             self.store = StoreUrl(format!("sqlite:{}", path.display()));
-        }
-    }
-}
-
-impl Member {
-    fn is(&self, node: &NodeId) -> bool {
-        match self {
-            Self::Node(member) => member == node,
-            Self::Divisions(digits) => node.division().starts_with(digits.as_str()),
         }
     }
 }

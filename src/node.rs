@@ -3,6 +3,7 @@
 pub mod authority;
 pub mod doctor;
 pub mod keys;
+pub mod federation;
 pub mod lookup;
 pub mod metrics;
 pub mod publish;

@@ -6,6 +6,7 @@ mod demo;
 mod doctor;
 mod import;
 mod audit;
+mod federation;
 mod init;
 mod key;
 mod peer;
@@ -49,6 +50,9 @@ enum Command {
     /// Show the node's own keys and certificates, and change them
     #[command(subcommand)]
     Key(key::Key),
+    /// Draw up, sign, take and show the federation's member lists 联盟成员名单
+    #[command(subcommand)]
+    Federation(federation::Federation),
     /// Show all that this node and its mirrors hold about a subject, or find subjects by name
     Record(record::Record),
     /// Read, judge, sign and publish a department's files; each ends in a receipt 回执
@@ -73,6 +77,7 @@ impl Command {
             Self::Serve(serve) => serve.run(&shared).await,
             Self::Peer(peer) => peer.run(&shared).await,
             Self::Key(key) => Box::pin(key.run(&shared)).await,
+            Self::Federation(federation) => Box::pin(federation.run(&shared)).await,
             Self::Record(record) => record.run(&shared).await,
             Self::Import(import) => import.run(&shared).await,
             Self::Upload(upload) => upload.run(&shared).await,

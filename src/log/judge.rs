@@ -120,7 +120,7 @@ pub fn class_of(audience: &Audience) -> Class {
 /// name: such a one may become a record kind here later.
 fn log_of(kind: &str) -> Option<LogName> {
     match kind {
-        "query" | "answer" | "receipt" | "change" => Some(LogName::Exchange),
+        "query" | "answer" | "receipt" | "change" | "members" => Some(LogName::Exchange),
         "withdrawal" | "dispute" | "dispute-answer" | "repair" | "repair-revocation" | "application"
         | "recognition" | "erasure" | "release" | "fork" => Some(LogName::Records),
         _ => None,
@@ -231,7 +231,7 @@ mod tests {
     #[test]
     fn each_kind_stands_in_its_log() {
         let of = |log, kind| verdict(log, statement(kind, &json!({})));
-        for kind in ["query", "answer", "receipt", "change"] {
+        for kind in ["query", "answer", "receipt", "change", "members"] {
             assert_eq!(refused(&of(LogName::Records, kind)), Some("wrong-log"), "{kind}");
             assert_ne!(refused(&of(LogName::Exchange, kind)), Some("wrong-log"), "{kind}");
         }

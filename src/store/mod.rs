@@ -11,11 +11,13 @@
 //! | `upload.rs` | `upload`, `fault` |
 //! | `peer.rs`, `peer_state.rs`, `picked_up.rs` | `peer`, `descriptor` |
 //! | `certificate.rs` | `certificate` |
+//! | `member_list.rs` | `member_list` |
 
 pub mod append;
 mod certificate;
 pub mod db;
 pub mod log;
+pub mod member_list;
 pub mod peer;
 pub mod peer_state;
 mod picked_up;

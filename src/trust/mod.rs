@@ -6,6 +6,8 @@
 //! | `wire.rs` | the body of that statement |
 //! | `rotation.rs` | how a key's place is taken by another |
 //! | `state` | where a peer stands; the file is `store/peer_state.rs`, since the store holds to the same steps |
+//! | `member_list.rs` | a federation's list of members, which proposes peers |
+//! | `proposed.rs` | a member of a list, held against what is served under its address |
 //! | `registry.rs` | the peers as this process sees them |
 //! | `tls.rs` | whom a connection trusts |
 //! | `certificates.rs` | a node's own authority and its certificate |
@@ -14,6 +16,8 @@
 pub mod certificates;
 pub mod descriptor;
 pub mod keys;
+pub mod member_list;
+pub mod proposed;
 pub mod registry;
 pub mod rotation;
 pub mod tls;

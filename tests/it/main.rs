@@ -28,6 +28,7 @@ mod line;
 mod log_vectors;
 mod lost_answer;
 mod lying_peer;
+mod member_list;
 mod mirrors;
 mod mutual_tls;
 mod own_log;

@@ -20,4 +20,5 @@ pub(super) const SCHEMAS: &[(&str, &str)] = schemas![
     "voluntary",
     "descriptor",
     "change",
+    "members",
 ];

@@ -198,6 +198,17 @@ CREATE TABLE certificate (
   until_ms  BIGINT NOT NULL           -- when the last one ends
 );
 
+-- Member lists of federations: the newest that this node stands by, and the newest that it took.
+CREATE TABLE member_list (
+  federation  TEXT COLLATE "C" NOT NULL,
+  done        TEXT COLLATE "C" NOT NULL CHECK (done IN ('signed', 'taken')),
+  sequence    BIGINT NOT NULL, -- never goes back
+  digest      BYTEA NOT NULL, -- of the list's text
+  file        TEXT COLLATE "C" NOT NULL, -- the list and the signatures that came with it
+  at_ms       BIGINT NOT NULL,
+  PRIMARY KEY (federation, done)
+);
+
 -- One row: a number that grows with each change of the peers, so that processes see that they must read them again.
 CREATE TABLE registry (
   id       BIGINT PRIMARY KEY CHECK (id = 1),

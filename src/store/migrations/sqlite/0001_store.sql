@@ -182,6 +182,17 @@ CREATE TABLE certificate (
   until_ms  INTEGER NOT NULL          -- when the last one ends
 ) STRICT, WITHOUT ROWID;
 
+-- Member lists of federations: the newest that this node stands by, and the newest that it took.
+CREATE TABLE member_list (
+  federation  TEXT NOT NULL,
+  done        TEXT NOT NULL CHECK (done IN ('signed', 'taken')),
+  sequence    INTEGER NOT NULL,             -- never goes back
+  digest      BLOB NOT NULL,                -- of the list's text
+  file        TEXT NOT NULL,                -- the list and the signatures that came with it
+  at_ms       INTEGER NOT NULL,
+  PRIMARY KEY (federation, done)
+) STRICT;
+
 -- One row: a number that grows with each change of the peers, so that processes see that they must read them again.
 CREATE TABLE registry (
   id       INTEGER PRIMARY KEY CHECK (id = 1),

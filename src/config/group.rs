@@ -1,0 +1,37 @@
+//! Who belongs to a group that an audience may name.
+
+use serde::{Deserialize, Deserializer};
+
+use crate::statement::NodeId;
+
+/// One member of a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Member {
+    /// One node.
+    Node(NodeId),
+    /// All nodes whose division begins with these digits.
+    Divisions(String),
+}
+
+impl<'de> Deserialize<'de> for Member {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if (2..=6).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit()) {
+            return Ok(Self::Divisions(text));
+        }
+        text.parse().map(Self::Node).map_err(|_| {
+            serde::de::Error::custom(format!(
+                "{text:?} is no member of a group: a node id, or the first 2 to 6 digits of divisions, is expected"
+            ))
+        })
+    }
+}
+
+impl Member {
+    pub(super) fn is(&self, node: &NodeId) -> bool {
+        match self {
+            Self::Node(member) => member == node,
+            Self::Divisions(digits) => node.division().starts_with(digits.as_str()),
+        }
+    }
+}
