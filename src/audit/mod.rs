@@ -23,6 +23,7 @@ mod read;
 mod tree;
 pub mod verify;
 mod versions;
+mod waiting;
 
 pub use fault::{Fault, Wrong};
 pub use folder::Folder;

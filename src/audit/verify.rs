@@ -6,7 +6,6 @@
 //! `iat`, versions, erasures.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
 use std::sync::Arc;
 
 use super::crew::share_out;
@@ -16,17 +15,16 @@ use super::keys::{Compromised, Keys};
 use super::read::{self, Body, Bundle};
 use super::tree::Tree;
 use super::versions::Versions;
+use super::waiting::{Bodies, Waiting, in_batches};
 use crate::log::checkpoint::CheckpointError;
 use crate::log::judge::{self, NotAccepted, Place, TOLERANCE};
 use crate::log::note::VerifierKey;
 use crate::log::tile::FULL;
-use crate::log::{Checkpoint, Class, Entry};
-use crate::statement::{Digest, KeyRing, Kinds, Refused, Unverified, Verified, envelope};
+use crate::log::{Checkpoint, Class};
+use crate::statement::{Digest, Kinds, Refused, Unverified, Verified, envelope};
 
 /// Bundles in a window, for each thread: two windows are under way.
 const WINDOW: usize = 8;
-/// Bundles whose signatures are verified in one batch.
-const TOGETHER: usize = 4;
 /// Reasons for holding a statement that are told apart.
 const MANY: usize = 50;
 
@@ -148,28 +146,6 @@ enum Task {
 enum Done {
     Judged(Vec<Judged>),
     Read(Bundle),
-}
-
-/// Statements on their way.
-enum Waiting {
-    /// A descriptor at an index, verified by the one before it.
-    Descriptor(u64, Class, Verified),
-    /// Bodies, to be verified under the keys at their place.
-    Bodies(Bodies),
-}
-
-/// Bodies of one bundle with no descriptor among them.
-struct Bodies {
-    text: Arc<String>,
-    /// By index, each with its place in the text.
-    places: Vec<(u64, Entry, Range<usize>)>,
-    ring: Arc<KeyRing>,
-}
-
-impl Waiting {
-    fn len(&self) -> usize {
-        if let Self::Bodies(bodies) = self { bodies.places.len() } else { 1 }
-    }
 }
 
 /// A statement, verified and judged but for what stands before it.
@@ -335,23 +311,6 @@ impl Judged {
         let accepted = Err(why.into());
         Self { index, iat: i64::MIN, digest, accepted, is_read, record: None, erases: Vec::new() }
     }
-}
-
-fn in_batches(statements: impl Iterator<Item = Waiting>) -> Vec<Vec<Waiting>> {
-    let mut batches: Vec<Vec<Waiting>> = Vec::new();
-    let mut room = 0_usize;
-    for waiting in statements {
-        let length = waiting.len();
-        match batches.last_mut().filter(|_| length <= room) {
-            Some(batch) => batch.push(waiting),
-            None => {
-                batches.push(vec![waiting]);
-                room = TOGETHER * FULL;
-            }
-        }
-        room -= length;
-    }
-    batches
 }
 
 impl Audit<'_> {
