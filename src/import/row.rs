@@ -72,6 +72,11 @@ impl<'a> Judge<'a> {
         }
     }
 
+    /// The day by which it judges.
+    pub fn day(&self) -> Date {
+        self.today
+    }
+
     /// Mends and judges a row.
     pub fn row(&self, row: &SourceRow) -> Judged {
         let (mut body, mut faults) = (Map::new(), Vec::new());

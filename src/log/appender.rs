@@ -11,20 +11,22 @@ mod draft;
 mod fault;
 mod memory;
 mod say;
+mod sealed;
 mod submission;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use self::draft::{Draft, JudgedBy, Sealed, Tip};
+use self::draft::{Draft, JudgedBy, Tip};
 pub use self::fault::AppendError;
 pub use self::memory::still_has_what_was_remembered;
+use self::sealed::Sealed;
 use self::submission::Job;
-pub use self::submission::{Appended, Submission};
+pub use self::submission::{Appended, HandedIn, Prejudged, Submission};
 use super::Origin;
 use crate::clock::Clock;
 use crate::statement::{Kinds, SigningKey};
@@ -114,10 +116,10 @@ impl Appender {
     }
 
     /// Appends, and answers after the commit.
-    pub async fn append(&self, submission: Submission) -> Result<Appended, AppendError> {
+    pub async fn append(&self, submission: impl Into<HandedIn>) -> Result<Appended, AppendError> {
         let stopped = || AppendError::Stopped("its node is ending".to_owned());
-        let (answer, answered) = oneshot::channel();
-        self.jobs.send(Job { submission, answer }).await.map_err(|_| stopped())?;
+        let (job, answered) = Job::new(submission.into());
+        self.jobs.send(job).await.map_err(|_| stopped())?;
         answered.await.map_err(|_| stopped())?
     }
 
@@ -238,7 +240,7 @@ impl Task {
         let sealed = match draft.seal(&self.keys) {
             Ok(sealed) => Arc::new(sealed),
             Err((jobs, why)) => {
-                jobs.into_iter().for_each(|job| job.answer(Err(why.clone())));
+                jobs.into_iter().for_each(|job| drop(job.answer(Err(why.clone()))));
                 return Ok(self.draft());
             }
         };
@@ -267,7 +269,9 @@ impl Task {
         match outcome {
             Ok(()) => {
                 self.stand_at(sealed.tip().clone());
-                sealed.answer_all();
+                let done = sealed.answer_all();
+                // some milliseconds, in which the next commit may begin
+                tokio::task::spawn_blocking(move || drop(done));
                 self.note.send_replace(self.tip.note().to_owned());
                 self.size.send_replace(self.tip.size());
                 Ok(next)
@@ -324,7 +328,7 @@ impl Task {
                     self.put_back(vec![job]);
                     return Ok(Some(self.draft()));
                 }
-                Err(AppendError::Store(error)) => job.answer(Err(error.into())),
+                Err(AppendError::Store(error)) => drop(job.answer(Err(error.into()))),
                 Err(why) => {
                     job.answer(Err(why.clone()));
                     return Err(why);

@@ -3,8 +3,10 @@
 //! Refused is only what no later knowledge can mend. What is merely early is held and judged again. The rules look at
 //! the log and the statement alone, so that every node comes to the same end about a refusal.
 
-use super::Class;
+use jiff::civil::Date;
+
 use super::origin::LogName;
+use super::{Class, Judged};
 use crate::clock::date_of;
 use crate::statement::{Audience, Kind, Kinds, NodeId, Refused, Statement, Typ, Verified};
 use crate::store::append::{Early, Projection, RecordKey};
@@ -54,11 +56,29 @@ impl From<Refused> for NotAccepted {
 /// Judges a verified statement at its place, and says what the tables make of it.
 pub fn judge(kinds: &Kinds, place: &Place<'_>, class: Class, verified: &Verified) -> Verdict {
     match accept(kinds, place, class, verified) {
-        Ok(kind) => Verdict::Accepted(project(kind, verified.statement())),
+        Ok(kind) => {
+            let statement = verified.statement();
+            Verdict::Accepted(project(statement, record_key(kind, statement)))
+        }
         Err(NotAccepted::Held(why)) => {
             let statement = verified.statement();
             let identity = kinds.find(&statement.typ).and_then(|kind| kind.identity_of(statement));
             Verdict::Held(Early { why, identity })
+        }
+        Err(NotAccepted::Refused(refused)) => Verdict::Refused(refused),
+    }
+}
+
+/// Judges at its place what was judged before: all of it only where that was by another kind or for another log.
+pub fn judge_again(kinds: &Kinds, place: &Place<'_>, class: Class, judged: &Judged) -> Verdict {
+    let statement = judged.verified().statement();
+    let Some(projection) = judged.projection(kinds.find(&statement.typ), place.log) else {
+        return judge(kinds, place, class, judged.verified());
+    };
+    match fits(place, class, statement).map_err(NotAccepted::from).and_then(|()| is_due(place, statement)) {
+        Ok(()) => Verdict::Accepted(projection.clone()),
+        Err(NotAccepted::Held(why)) => {
+            Verdict::Held(Early { why, identity: projection.record.map(|key| key.identity) })
         }
         Err(NotAccepted::Refused(refused)) => Verdict::Refused(refused),
     }
@@ -79,16 +99,26 @@ pub fn accept<'k>(
         let Typ { kind, version } = &statement.typ;
         return Err(NotAccepted::Held(format!("kind {kind} version {version} is not known here")));
     };
-    if place.log == LogName::Exchange && kind.is_record {
-        return Err(Refused::WrongLog.into());
-    }
     // the day of its iat, not of today: every node must come to the same end
-    kind.validate(statement, date_of(statement.iat))?;
+    holds(kind, place.log, statement, date_of(statement.iat))?;
     // last, so that a clock can only put off what will be accepted
+    is_due(place, statement)?;
+    Ok(kind)
+}
+
+/// What its kind says of a statement, wherever it stands in a log.
+pub(super) fn holds(kind: &Kind, log: LogName, statement: &Statement, day: Date) -> Result<(), Refused> {
+    if log == LogName::Exchange && kind.is_record {
+        return Err(Refused::WrongLog);
+    }
+    kind.validate(statement, day)
+}
+
+fn is_due(place: &Place<'_>, statement: &Statement) -> Result<(), NotAccepted> {
     if statement.iat > place.now.saturating_add(TOLERANCE) {
         return Err(NotAccepted::Held(format!("issued {} s ahead of the clock", statement.iat - place.now)));
     }
-    Ok(kind)
+    Ok(())
 }
 
 /// What can be judged without knowing the kind.
@@ -128,13 +158,18 @@ fn log_of(kind: &str) -> Option<LogName> {
 }
 
 /// What an accepted statement projects into the tables.
-fn project(kind: &Kind, statement: &Statement) -> Projection {
+pub(super) fn project(statement: &Statement, record: Option<RecordKey>) -> Projection {
     Projection {
         subject: statement.sub.as_ref().map(|sub| (sub.key(), sub.name().to_owned())),
-        record: kind.identity_of(statement).map(|identity| RecordKey { identity, content: kind.content_of(statement) }),
+        record,
         prev: statement.prev,
         refs: statement.refs.clone(),
     }
+}
+
+/// Which record it is and what it says of it.
+pub(super) fn record_key(kind: &Kind, statement: &Statement) -> Option<RecordKey> {
+    kind.identity_of(statement).map(|identity| RecordKey { identity, content: kind.content_of(statement) })
 }
 
 #[cfg(test)]

@@ -58,7 +58,7 @@ const BELOW: &[(&str, &[&str])] = &[
 ];
 
 /// In `log/`, these alone see the store: the judge for the plain data of a projection, the appender to append.
-const LOG_FILES_OF_THE_STORE: &[&str] = &["log/judge.rs", "log/appender.rs", "log/appender/"];
+const LOG_FILES_OF_THE_STORE: &[&str] = &["log/judge.rs", "log/judged.rs", "log/appender.rs", "log/appender/"];
 
 #[test]
 fn only_the_files_meant_for_it_name_a_crate() {

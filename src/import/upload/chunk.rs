@@ -3,11 +3,15 @@
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 
+use jiff::civil::Date;
+
 use super::Import;
 use crate::import::row::{Good, Judge};
 use crate::import::{NotAnUpload, Sheet, SourceRow};
+use crate::log::Sound;
+use crate::log::origin::LogName;
 use crate::record::FaultCode;
-use crate::statement::{Salt, Statement};
+use crate::statement::{Refused, Salt, Statement};
 use crate::store::upload::{Counts, FaultRow};
 
 /// Rows handed in together: a quarter of what the appender takes at once.
@@ -32,12 +36,10 @@ pub(super) struct Chunk {
     pub last: bool,
 }
 
-/// A row that may be published: a statement that is yet to get its time, its salt and the version that it replaces.
+/// A row that may be published.
 pub(super) struct Candidate {
     pub row: u64,
-    pub statement: Statement,
-    pub identity: Option<[u8; 32]>,
-    pub content: [u8; 32],
+    pub sound: Sound,
 }
 
 /// Reads a sheet from its first row on and hands out chunks from row `done` on, until `send` says no. The last chunk
@@ -58,9 +60,16 @@ pub(super) fn read(
         rows = number;
         bytes += row.cells.iter().map(|c| c.text().len()).sum::<usize>();
         let mut judged = judge.row(&row);
-        let mut candidate = judged.good.take().map(|good| Candidate::of(import, number, good));
-        if let Some(identity) = candidate.as_ref().and_then(|c| c.identity)
-            && !seen.insert(prefix(&identity))
+        let mut candidate =
+            judged.good.take().and_then(|good| match Candidate::of(import, judge.day(), number, good) {
+                Ok(candidate) => Some(candidate),
+                Err(reason) => {
+                    judged.faults.push(not_for_the_log(number, &reason));
+                    None
+                }
+            });
+        if let Some(record) = candidate.as_ref().and_then(|c| c.sound.record())
+            && !seen.insert(prefix(&record.identity))
         {
             candidate = None;
             judged.faults.push(FaultRow {
@@ -114,7 +123,8 @@ impl Chunk {
 }
 
 impl Candidate {
-    fn of(import: &Import, row: u64, good: Good) -> Self {
+    /// Judges a row's statement as the log will judge it.
+    fn of(import: &Import, day: Date, row: u64, good: Good) -> Result<Self, Refused> {
         let statement = Statement {
             typ: import.kind.typ.clone(),
             iss: import.node.clone(),
@@ -126,9 +136,16 @@ impl Candidate {
             refs: Vec::new(),
             body: good.body,
         };
-        let (identity, content) = (import.kind.identity_of(&statement), import.kind.content_of(&statement));
-        Self { row, statement, identity, content }
+        let sound = Sound::judge(&import.kind, LogName::Records, statement, day)?;
+        Ok(Self { row, sound })
     }
+}
+
+/// The fault of a row that may not stand in the log, in the words of the log.
+pub(super) fn not_for_the_log(row: u64, reason: &Refused) -> FaultRow {
+    let code = if *reason == Refused::TooLong { FaultCode::E102 } else { FaultCode::E103 };
+    let message = format!("{}（{reason}）", code.message());
+    FaultRow { row, column: None, code: code.to_string(), message }
 }
 
 fn prefix(identity: &[u8; 32]) -> u128 {

@@ -12,8 +12,8 @@ use super::{Import, UploadError};
 use crate::log::appender::{AppendError, Appended};
 use crate::statement::Refused;
 
-/// Chunks under way at once: some commit while the others are judged behind them.
-const UNDER_WAY: usize = 4;
+/// Chunks under way at once: half of them commit while the others gather behind them.
+const UNDER_WAY: usize = 6;
 /// How often a chunk is signed anew before something else must be wrong.
 const TRIES: usize = 100;
 

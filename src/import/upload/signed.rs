@@ -4,13 +4,13 @@ use std::collections::HashMap;
 
 use rand::rngs::StdRng;
 
-use super::chunk::{Candidate, Chunk};
+use super::chunk::{self, Candidate, Chunk};
 use super::{Import, UploadError};
-use crate::log::appender::{AppendError, Submission};
-use crate::record::FaultCode;
-use crate::statement::{Refused, Salt, SignError, SigningKey, Verified, envelope};
+use crate::log::Judged;
+use crate::log::appender::{AppendError, Prejudged};
+use crate::statement::{Refused, Salt, SignError, SigningKey};
 use crate::store::record::Current;
-use crate::store::upload::{FaultRow, UploadStep};
+use crate::store::upload::UploadStep;
 
 /// A chunk ready to be appended.
 pub(super) struct Signed {
@@ -21,9 +21,7 @@ pub(super) struct Signed {
 /// A signed row, with what it takes to sign it anew.
 struct Signature {
     row: u64,
-    identity: Option<[u8; 32]>,
-    content: [u8; 32],
-    statement: Verified,
+    judged: Judged,
 }
 
 impl Signed {
@@ -44,16 +42,11 @@ impl Signed {
         Ok(signed)
     }
 
-    /// Judges and signs everything again, because the current versions or the node's key have changed meanwhile.
+    /// Compares and signs everything again, because the current versions or the node's key have changed meanwhile.
     pub(super) async fn again(&mut self, import: &Import) -> Result<(), UploadError> {
         let signed = std::mem::take(&mut self.statements);
         self.step.counts.published -= signed.len() as u64;
-        let candidates = signed.into_iter().map(|s| Candidate {
-            row: s.row,
-            identity: s.identity,
-            content: s.content,
-            statement: s.statement.statement().clone(),
-        });
+        let candidates = signed.into_iter().map(|s| Candidate { row: s.row, sound: s.judged.unsigned() });
         self.add(import, candidates.collect()).await
     }
 
@@ -71,9 +64,9 @@ impl Signed {
         self.statements.len()
     }
 
-    pub(super) fn submission(&self) -> Submission {
-        Submission {
-            statements: self.statements.iter().map(|s| s.statement.clone()).collect(),
+    pub(super) fn submission(&self) -> Prejudged {
+        Prejudged {
+            statements: self.statements.iter().map(|s| s.judged.clone()).collect(),
             uploads: vec![self.step.clone()],
         }
     }
@@ -83,7 +76,7 @@ impl Signed {
     }
 
     async fn add(&mut self, import: &Import, candidates: Vec<Candidate>) -> Result<(), UploadError> {
-        let identities: Vec<[u8; 32]> = candidates.iter().filter_map(|c| c.identity).collect();
+        let identities: Vec<[u8; 32]> = candidates.iter().filter_map(|c| Some(c.sound.record()?.identity)).collect();
         let kind = &import.kind.typ.kind;
         let current = match identities.is_empty() {
             true => HashMap::new(),
@@ -107,15 +100,13 @@ impl Signed {
     }
 
     fn refuse_row(&mut self, row: u64, reason: &Refused) {
-        let code = if *reason == Refused::TooLong { FaultCode::E102 } else { FaultCode::E103 };
         if self.step.faults.iter().any(|f| f.row == row) {
             // it had warnings, and so was counted as warned
             self.step.counts.warned -= 1;
         }
         self.step.counts.refused += 1;
-        let message = format!("{}（{reason}）", code.message());
         let at = self.step.faults.partition_point(|f| f.row <= row);
-        self.step.faults.insert(at, FaultRow { row, column: None, code: code.to_string(), message });
+        self.step.faults.insert(at, chunk::not_for_the_log(row, reason));
     }
 }
 
@@ -134,16 +125,14 @@ fn sign_all(
     let mut rng = rand::make_rng::<StdRng>();
     let iat = import.clock.now();
     let outcomes = candidates.into_iter().map(|candidate| {
-        let Candidate { row, mut statement, identity, content } = candidate;
-        let published = identity.and_then(|identity| current.get(&identity));
-        if published.is_some_and(|published| published.content == content) {
+        let Candidate { row, sound } = candidate;
+        let published = sound.record().and_then(|record| Some((record, current.get(&record.identity)?)));
+        if published.is_some_and(|(record, published)| published.content == record.content) {
             return Ok(Outcome::Unchanged);
         }
-        statement.prev = published.map(|published| published.digest);
-        statement.iat = iat;
-        statement.salt = Salt::random(&mut rng);
-        match envelope::sign(statement, key) {
-            Ok(statement) => Ok(Outcome::Signed(Signature { row, identity, content, statement })),
+        let prev = published.map(|(_, published)| published.digest);
+        match sound.sign(key, iat, Salt::random(&mut rng), prev) {
+            Ok(judged) => Ok(Outcome::Signed(Signature { row, judged })),
             Err(SignError::Refused(reason)) => Ok(Outcome::Refused(row, reason)),
             Err(failed) => Err(AppendError::from(failed).into()),
         }

@@ -1,18 +1,19 @@
 //! What is about to be appended: statements judged one after the other at the end of a log.
 
-use std::ops::Range;
 use std::sync::Arc;
 
-use super::{AppendError, Appended, Job, MAX_BATCH};
+use super::sealed::{Placed, Sealed, answer};
+use super::submission::{Entrant, Job};
+use super::{AppendError, MAX_BATCH};
 use crate::clock::Clock;
 use crate::log::edge::FullTile;
-use crate::log::judge::class_of;
+use crate::log::judge::{class_of, judge_again};
 use crate::log::{Checkpoint, Edge, Entry, Hash, Origin, Place, Verdict, judge};
 use crate::statement::{KeyRing, Kinds, Refused, Verified};
 use crate::store::append::Stored;
 use crate::store::statement::{Body, StatementRow};
 use crate::store::upload::UploadStep;
-use crate::store::{Append, Db, Head, LogRow, NewEntry, StoreError};
+use crate::store::{Db, Head, LogRow, NewEntry, StoreError};
 use crate::trust::descriptor::Descriptor;
 use crate::trust::keys::KeyStore;
 
@@ -44,31 +45,14 @@ pub(super) struct Draft {
     max_iat: i64,
     descriptor: Option<u64>,
     entries: Vec<NewEntry>,
+    /// The tree with them, and the tiles that they filled.
+    edge: Edge,
+    tiles: Vec<FullTile>,
     uploads: Vec<UploadStep>,
     jobs: Vec<Placed>,
     /// What may not stand here, and why. It is told so only once this end of the log has proven to be the newest.
     rejected: Vec<(Job, AppendError)>,
     full: bool,
-}
-
-/// A job, and which entries and upload steps of the draft are its own.
-struct Placed {
-    job: Job,
-    entries: Range<usize>,
-    uploads: Range<usize>,
-}
-
-/// A draft with its tiles and its signed checkpoint: ready for the store.
-pub(super) struct Sealed {
-    base: LogRow,
-    entries: Vec<NewEntry>,
-    tiles: Vec<FullTile>,
-    uploads: Vec<UploadStep>,
-    head: Head,
-    jobs: Vec<Placed>,
-    rejected: Vec<(Job, AppendError)>,
-    now_ms: i64,
-    tip: Tip,
 }
 
 impl Tip {
@@ -136,6 +120,8 @@ impl Draft {
             keys: tip.keys,
             max_iat: tip.row.max_iat,
             descriptor: tip.row.descriptor,
+            edge: tip.row.edge.clone(),
+            tiles: Vec::new(),
             base: tip.row,
             judged_by,
             entries: Vec::new(),
@@ -161,7 +147,7 @@ impl Draft {
 
     /// Whether a job fits behind the others; the first one always does.
     pub(super) fn fits(&self, job: &Job) -> bool {
-        self.entries.is_empty() || self.entries.len() + job.submission.statements.len() <= MAX_BATCH
+        self.entries.is_empty() || self.entries.len() + job.handed_in.statements.len() <= MAX_BATCH
     }
 
     /// Nothing more goes in.
@@ -170,17 +156,21 @@ impl Draft {
         self
     }
 
-    /// Judges a job's statements, each at its place; one that may not stand there sends all of them back.
+    /// Judges a job's statements, each at its place, and hashes them onto the tree; one that may not stand there sends all of
+    /// them back.
     pub(super) fn push(&mut self, job: Job) {
-        match self.judge(&job.submission.statements) {
+        match self.judge(&job.handed_in.statements) {
             Ok(judged) => {
                 let first = self.entries.len();
+                for new in &judged.entries {
+                    self.edge.push(new.entry.leaf_hash(), &mut self.tiles);
+                }
                 self.entries.extend(judged.entries);
                 self.keys = judged.keys;
                 self.max_iat = judged.max_iat;
                 self.descriptor = judged.descriptor;
                 let step = self.uploads.len();
-                self.uploads.extend_from_slice(&job.submission.uploads);
+                self.uploads.extend_from_slice(&job.handed_in.uploads);
                 let (entries, uploads) = (first..self.entries.len(), step..self.uploads.len());
                 self.jobs.push(Placed { job, entries, uploads });
             }
@@ -188,7 +178,7 @@ impl Draft {
         }
     }
 
-    fn judge(&self, statements: &[Verified]) -> Result<Judged, AppendError> {
+    fn judge(&self, statements: &[Entrant]) -> Result<Judged, AppendError> {
         let mut judged = Judged {
             entries: Vec::with_capacity(statements.len()),
             keys: self.keys.clone(),
@@ -197,13 +187,19 @@ impl Draft {
         };
         let first = self.base.size + self.entries.len() as u64;
         let now = self.judged_by.clock.now();
-        for (position, (index, verified)) in (first..).zip(statements).enumerate() {
+        for (position, (index, entrant)) in (first..).zip(statements).enumerate() {
+            let verified = entrant.verified();
             let refused = |refused| AppendError::Refused(position, refused);
             let keys = judged.keys_for(verified, index).map_err(refused)?;
             let class = class_of(&verified.statement().aud);
             let origin = &self.base.origin;
             let place = Place { owner: &origin.node, log: origin.log, max_iat: judged.max_iat, now };
-            let projection = match judge(&self.judged_by.kinds, &place, class, verified) {
+            let kinds = &self.judged_by.kinds;
+            let verdict = match entrant {
+                Entrant::Verified(verified) => judge(kinds, &place, class, verified),
+                Entrant::Judged(judged) => judge_again(kinds, &place, class, judged),
+            };
+            let projection = match verdict {
                 Verdict::Accepted(projection) => projection,
                 Verdict::Held(early) => return Err(AppendError::Held(position, early.why)),
                 Verdict::Refused(why) => return Err(refused(why)),
@@ -221,24 +217,20 @@ impl Draft {
         Ok(judged)
     }
 
-    /// Hashes the entries onto the tree and signs its new head, under each key that the last descriptor names for the log.
+    /// Signs the tree's new head, under each key that the last descriptor names for the log.
     /// Where none signs, the jobs come back.
     pub(super) fn seal(self, keys: &KeyStore) -> Result<Sealed, (Vec<Job>, AppendError)> {
-        let mut edge: Edge = self.base.edge.clone();
-        let mut tiles = Vec::new();
-        for new in &self.entries {
-            edge.push(new.entry.leaf_hash(), &mut tiles);
-        }
         let now_ms = self.judged_by.clock.now_ms();
-        let checkpoint = Checkpoint { origin: self.base.origin.clone(), size: edge.size(), root: edge.root() };
+        let (size, root) = (self.edge.size(), self.edge.root());
+        let checkpoint = Checkpoint { origin: self.base.origin.clone(), size, root };
         let note = match self.sign(&checkpoint, keys) {
             Ok(note) => note,
             Err(why) => return Err((self.into_jobs(), why)),
         };
         let head = Head { size: checkpoint.size, root: checkpoint.root, note, seen_ms: now_ms };
         let row = LogRow {
-            size: edge.size(),
-            edge,
+            size,
+            edge: self.edge,
             max_iat: self.max_iat,
             descriptor: self.descriptor,
             head: Some(head.clone()),
@@ -248,7 +240,7 @@ impl Draft {
         Ok(Sealed {
             base: self.base,
             entries: self.entries,
-            tiles,
+            tiles: self.tiles,
             uploads: self.uploads,
             head,
             jobs: self.jobs,
@@ -281,12 +273,6 @@ impl Draft {
     }
 }
 
-fn answer(rejected: Vec<(Job, AppendError)>) {
-    for (job, error) in rejected {
-        job.answer(Err(error));
-    }
-}
-
 /// One submission's statements, judged.
 struct Judged {
     entries: Vec<NewEntry>,
@@ -314,77 +300,5 @@ impl Judged {
             Some(keys) if keys.ring.issuer != *verified.issuer() => Err(Refused::Issuer),
             Some(keys) => keys.ring.find(kind, verified.kid()).map(|_| None).ok_or(Refused::UnknownKey),
         }
-    }
-}
-
-impl Sealed {
-    /// What the store is asked to do.
-    pub(super) fn append(&self) -> Append<'_> {
-        Append {
-            log: &self.base,
-            entries: &self.entries,
-            edge: &self.tip.row.edge,
-            tiles: &self.tiles,
-            head: Some(&self.head),
-            uploads: &self.uploads,
-            max_iat: self.tip.row.max_iat,
-            now_ms: self.now_ms,
-        }
-    }
-
-    /// The end of the log once that is done.
-    pub(super) fn tip(&self) -> &Tip {
-        &self.tip
-    }
-
-    /// It is done.
-    pub(super) fn answer_all(self) {
-        let (first, size) = (self.base.size, self.tip.size());
-        for placed in self.jobs {
-            placed.job.answer(Ok(Appended { first: first + placed.entries.start as u64, size }));
-        }
-        answer(self.rejected);
-    }
-
-    /// Nothing of it was done, and trying again is the callers' business.
-    pub(super) fn fail(self, error: &StoreError) {
-        let rejected = self.rejected.into_iter().map(|(job, _)| job);
-        for job in self.jobs.into_iter().map(|placed| placed.job).chain(rejected) {
-            job.answer(Err(error.clone().into()));
-        }
-    }
-
-    /// Another process was first: all go on.
-    pub(super) fn into_jobs(self) -> Vec<Job> {
-        self.return_but(|_| None)
-    }
-
-    /// Sends those back whose entries (positions in the draft) are superseded; the others go on.
-    pub(super) fn superseded(self, positions: &[usize]) -> Vec<Job> {
-        self.return_but(|placed| {
-            let own = positions.iter().filter(|position| placed.entries.contains(position));
-            let own: Vec<usize> = own.map(|position| position - placed.entries.start).collect();
-            (!own.is_empty()).then_some(AppendError::Superseded(own))
-        })
-    }
-
-    /// Sends those back whose upload steps (positions in the draft) were taken by another; the others go on.
-    pub(super) fn overtaken(self, positions: &[usize]) -> Vec<Job> {
-        self.return_but(|placed| {
-            positions.iter().any(|step| placed.uploads.contains(step)).then_some(AppendError::Overtaken)
-        })
-    }
-
-    /// All jobs but those that have an answer now; the rejected ones too, since what they were rejected on is no more.
-    fn return_but(self, answer: impl Fn(&Placed) -> Option<AppendError>) -> Vec<Job> {
-        let mut others = Vec::new();
-        for placed in self.jobs {
-            match answer(&placed) {
-                Some(error) => placed.job.answer(Err(error)),
-                None => others.push(placed.job),
-            }
-        }
-        others.extend(self.rejected.into_iter().map(|(job, _)| job));
-        others
     }
 }

@@ -3,6 +3,7 @@
 use tokio::sync::oneshot;
 
 use super::AppendError;
+use crate::log::Judged;
 use crate::statement::Verified;
 use crate::store::upload::UploadStep;
 
@@ -13,6 +14,52 @@ pub struct Submission {
     pub statements: Vec<Verified>,
     /// What they mean for the uploads that they came from.
     pub uploads: Vec<UploadStep>,
+}
+
+/// The same of statements that were judged before.
+#[derive(Clone, Debug, Default)]
+pub struct Prejudged {
+    /// The statements, of the log's owner.
+    pub statements: Vec<Judged>,
+    /// What they mean for the uploads that they came from.
+    pub uploads: Vec<UploadStep>,
+}
+
+/// What was handed in.
+#[derive(Debug)]
+pub struct HandedIn {
+    pub(super) statements: Vec<Entrant>,
+    pub(super) uploads: Vec<UploadStep>,
+}
+
+/// A statement that wants to be an entry.
+#[derive(Debug)]
+pub(super) enum Entrant {
+    Verified(Verified),
+    Judged(Judged),
+}
+
+impl From<Submission> for HandedIn {
+    fn from(submission: Submission) -> Self {
+        let Submission { statements, uploads } = submission;
+        Self { statements: statements.into_iter().map(Entrant::Verified).collect(), uploads }
+    }
+}
+
+impl From<Prejudged> for HandedIn {
+    fn from(prejudged: Prejudged) -> Self {
+        let Prejudged { statements, uploads } = prejudged;
+        Self { statements: statements.into_iter().map(Entrant::Judged).collect(), uploads }
+    }
+}
+
+impl Entrant {
+    pub(super) fn verified(&self) -> &Verified {
+        match self {
+            Self::Verified(verified) => verified,
+            Self::Judged(judged) => judged.verified(),
+        }
+    }
 }
 
 /// Where a submission stands now.
@@ -26,13 +73,20 @@ pub struct Appended {
 
 /// A submission under way.
 pub(super) struct Job {
-    pub(super) submission: Submission,
-    pub(super) answer: oneshot::Sender<Result<Appended, AppendError>>,
+    pub(super) handed_in: HandedIn,
+    answer: oneshot::Sender<Result<Appended, AppendError>>,
 }
 
 impl Job {
-    pub(super) fn answer(self, result: Result<Appended, AppendError>) {
+    pub(super) fn new(handed_in: HandedIn) -> (Self, oneshot::Receiver<Result<Appended, AppendError>>) {
+        let (answer, answered) = oneshot::channel();
+        (Self { handed_in, answer }, answered)
+    }
+
+    /// Answers, and gives back what was handed in: to be dropped where that holds nobody up.
+    pub(super) fn answer(self, result: Result<Appended, AppendError>) -> HandedIn {
         // whoever asked may have gone away; what was committed stays
         let _ = self.answer.send(result);
+        self.handed_in
     }
 }

@@ -20,7 +20,7 @@ use std::sync::Arc;
 pub use form::{Code, Form};
 pub use rules::{Condition, Rules, not_listed};
 
-use super::{Audience, Typ};
+use super::{Audience, Digest, Typ};
 
 /// All kinds that this node knows: the built-in ones and those of a folder.
 #[derive(Clone, Debug)]
@@ -49,6 +49,8 @@ pub struct Kind {
     pub subject: Option<SubjectMembers>,
     /// The layouts of an upload that it knows: `code`, `chinese`, `older` …
     pub layouts: Vec<Layout>,
+    /// SHA-256 of its schema file.
+    digest: Digest,
     required: Vec<String>,
     positions: HashMap<String, usize>,
     demands: laid_out::Demands,
@@ -192,6 +194,11 @@ impl Kind {
     /// The position of a member by name.
     pub fn position(&self, name: &str) -> Option<usize> {
         self.positions.get(name).copied()
+    }
+
+    /// Whether it is the same to the last letter.
+    pub fn says_the_same_as(&self, other: &Self) -> bool {
+        self.digest == other.digest
     }
 
     /// The members that every layout has: the body's `required`.

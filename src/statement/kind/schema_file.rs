@@ -9,7 +9,7 @@ use super::laid_out::Demands;
 use super::validate::Schema;
 use super::{Code, Condition, Form, Kind, Layout, Member, Rules, Sharing, SubjectMembers, check};
 use crate::record::Amount;
-use crate::statement::{Audience, NodeId, Reader, Typ, json};
+use crate::statement::{Audience, Digest, NodeId, Reader, Typ, json};
 
 /// The `x-` keywords at the top of a schema, as [`Head`] reads them.
 const OF_KIND: [&str; 7] =
@@ -173,6 +173,7 @@ pub(super) fn read(text: &str) -> Result<Kind, String> {
         identity: head.identity.into_iter().map(alternatives).collect(),
         subject: head.subject.map(subject).transpose()?,
         layouts,
+        digest: Digest::of(text.as_bytes()),
         required: head.required,
         positions: HashMap::new(),
         demands: Demands::default(),
