@@ -1,11 +1,13 @@
 //! A node: store, keys, clock and configuration wired together. Opened by every command that works on it, served by one.
 
+pub mod accounts;
 pub mod authority;
 pub mod doctor;
 pub mod keys;
 pub mod federation;
 pub mod lookup;
 pub mod metrics;
+pub mod peers;
 pub mod publish;
 mod reload;
 pub mod rotate;

@@ -10,10 +10,12 @@ mod federation;
 mod init;
 mod key;
 mod peer;
+mod person;
 mod record;
 mod serve;
 mod status;
 mod upload;
+mod user;
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -44,7 +46,10 @@ enum Command {
     Init(init::Init),
     /// Serve peers, and pull what they publish
     Serve(serve::Serve),
-    /// Add and list peers
+    /// Add, list and disable the accounts of persons
+    #[command(subcommand)]
+    User(user::User),
+    /// Invite, add, confirm, approve and list peers, and stop trusting them
     #[command(subcommand)]
     Peer(peer::Peer),
     /// Show the node's own keys and certificates, and change them
@@ -75,7 +80,8 @@ impl Command {
             Self::Demo(demo) => demo.run().await,
             Self::Init(init) => init.run(&shared).await,
             Self::Serve(serve) => serve.run(&shared).await,
-            Self::Peer(peer) => peer.run(&shared).await,
+            Self::User(user) => Box::pin(user.run(&shared)).await,
+            Self::Peer(peer) => Box::pin(peer.run(&shared)).await,
             Self::Key(key) => Box::pin(key.run(&shared)).await,
             Self::Federation(federation) => Box::pin(federation.run(&shared)).await,
             Self::Record(record) => record.run(&shared).await,

@@ -67,4 +67,13 @@ fn tell_peer(peer: &PeerStatus) {
     print_line("");
     print_line(&format!("{} {}  {}  {}", peer.node, peer.name, peer.url, peer.state));
     print_line(&format!("  {} of {} entries; {}", peer.size, peer.head, peer.summary));
+    if peer.by_file {
+        print_line(
+            "  ! taken by its file alone, before this node had accounts; `kaopu user add NAME` begins, and then",
+        );
+        print_line(&format!(
+            "    `kaopu peer confirm {0}` and `kaopu peer approve {0}` put two persons behind it",
+            peer.node
+        ));
+    }
 }

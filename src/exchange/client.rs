@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 
 use super::Fault;
 use super::bodies::{lines, unpack};
-use super::standing::Standing;
+use super::standing::{Introduction, Standing};
 use crate::clock::Clock;
 use crate::log::tile::{self, FULL};
 use crate::log::{Entry, Hash, Origin, TileId};
@@ -131,6 +131,14 @@ impl PeerClient {
         const WHAT: &str = "the standing";
         let answer = self.get(WHAT, "/v1/standing", MAX_STANDING, |r| r).await?;
         serde_json::from_slice(&answer.body).map_err(|error| malformed(WHAT, error))
+    }
+
+    /// Introduces this node with the secret of an invitation.
+    pub async fn enrol(&self, introduction: &Introduction) -> Result<(), Fault> {
+        const WHAT: &str = "the enrolment";
+        let request = self.http.post(format!("{}/v1/enrol", self.base)).json(introduction);
+        let asked = tokio::time::timeout(self.patience.whole, self.ask(WHAT, request, MAX_PROBLEM));
+        asked.await.unwrap_or(Err(Fault::Slow(WHAT, self.patience.whole))).map(|_| ())
     }
 
     /// The peer's descriptor statements, newest first.

@@ -7,6 +7,16 @@ use crate::statement::NodeId;
 use crate::store::peer::PeerRow;
 use crate::trust::state::PeerState;
 
+/// What a node that was invited sends to introduce itself: `POST /v1/enrol`.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Introduction {
+    /// The secret of the invitation, base64url.
+    pub invitation: String,
+    /// The newest descriptor statement of who was invited.
+    pub descriptor: String,
+}
+
 /// How the caller stands with the node that answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standing {

@@ -1,21 +1,26 @@
-//! The local API: for the administrator's machine alone, without TLS or login. It shows how the node stands; the console
-//! will stand here.
+//! The local API: for the administrator's machine alone, without TLS. It shows how the node stands without login; who
+//! changes something shows an account's secret. The console will stand here.
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::response::IntoResponse;
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use http::header::CONTENT_TYPE;
 use tokio::net::TcpListener;
 
+use super::peers_api::{self, PeersApi};
 use super::problem::Problem;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::node::metrics;
+use crate::node::peers::Peers;
 use crate::node::status::Status;
 use crate::store::Db;
+
+/// Bytes of a request's body.
+const BODY_BYTES: usize = 16 * 1024;
 
 /// What the routes of the local API need.
 #[derive(Clone)]
@@ -26,6 +31,8 @@ pub struct LocalApi {
     pub config: Arc<Config>,
     /// The present.
     pub clock: Clock,
+    /// Its peers.
+    pub peers: Peers,
 }
 
 /// Answers until `shutdown`.
@@ -37,11 +44,17 @@ pub async fn serve(listener: TcpListener, api: LocalApi, shutdown: impl Future<O
 
 /// The local API.
 pub fn local_routes(api: LocalApi) -> Router {
+    let steps =
+        Router::new().route("/peers/{node}/{step}", post(peers_api::step)).with_state(PeersApi::new(api.peers.clone()));
     Router::new()
+        .route("/peers", get(peers_api::list))
         .route("/healthz", get(healthz))
         .route("/status", get(status))
         .route("/metrics", get(figures))
+        .merge(steps)
+        .layer(DefaultBodyLimit::max(BODY_BYTES))
         .fallback(|| async { Problem::UnknownPath })
+        .method_not_allowed_fallback(|| async { Problem::Method })
         .with_state(api)
 }
 

@@ -3,6 +3,8 @@
 //! | file | what |
 //! |---|---|
 //! | `peer_api.rs` | the peer interface: parse, call, encode |
+//! | `enrol_api.rs` | a node that was invited introduces itself |
+//! | `peers_api.rs` | the steps with peers, for the local API |
 //! | `holds.rs` | which descriptor of this node its peers hold |
 //! | `limits.rs` | what one peer may ask |
 //! | `counted.rs` | what of it is counted |
@@ -11,16 +13,18 @@
 //! | `problem.rs` | errors on the wire |
 
 mod counted;
+pub mod enrol_api;
 pub mod holds;
 pub mod limits;
 pub mod listener;
 pub mod local_api;
 pub mod peer_api;
+pub mod peers_api;
 pub mod problem;
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::get;
+use axum::routing::{get, post};
 
 use crate::statement::NodeId;
 pub use limits::Limits;
@@ -43,7 +47,10 @@ pub fn peer_routes(interface: PeerInterface) -> Router {
         .route_layer(from_fn_with_state(holdings, holds::note))
         .route_layer(from_fn_with_state(interface.registry.clone(), peer_api::active_only));
     let for_known = Router::new().route("/v1/standing", get(peer_api::standing));
-    let for_everybody = Router::new().route("/v1/descriptor", get(peer_api::descriptor));
+    let for_invited = Router::new()
+        .route("/v1/enrol", post(enrol_api::introduce))
+        .with_state(enrol_api::Enrolment::new(interface.clone()));
+    let for_everybody = Router::new().route("/v1/descriptor", get(peer_api::descriptor)).merge(for_invited);
     for_everybody
         .merge(for_known)
         .merge(for_peers)

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde_json::json;
 
 use crate::log::tile::NotATile;
+use crate::node::accounts::AccountError;
+use crate::node::peers::PeersError;
 use crate::quota::Spent;
 use crate::statement::NodeId;
 use crate::store::StoreError;
@@ -32,6 +34,12 @@ pub enum Problem {
     /// The caller was revoked while its connection stood.
     #[error("{0} was revoked here")]
     Revoked(NodeId),
+    /// A step with a peer is not taken; the name says why.
+    #[error("{2}")]
+    Step(&'static str, StatusCode, String),
+    /// Only a person may do this.
+    #[error("name and secret of an account are needed here (HTTP Basic)")]
+    PersonNeeded,
     /// There is no such route.
     #[error("there is nothing at this path")]
     UnknownPath,
@@ -73,6 +81,8 @@ impl Problem {
             Self::NotActive(_) => "not-active",
             Self::Suspended(_) => "suspended",
             Self::Revoked(_) => "revoked",
+            Self::Step(name, ..) => name,
+            Self::PersonNeeded => "person-needed",
             Self::UnknownPath => "unknown-path",
             Self::UnknownLog => "unknown-log",
             Self::NotHeld => "not-held",
@@ -89,6 +99,8 @@ impl Problem {
     fn status(&self) -> StatusCode {
         match self {
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
+            Self::Step(_, status, _) => *status,
+            Self::PersonNeeded => StatusCode::UNAUTHORIZED,
             Self::CertificateNeeded | Self::NotActive(_) | Self::Suspended(_) | Self::Revoked(_) => {
                 StatusCode::FORBIDDEN
             }
@@ -117,6 +129,44 @@ impl From<StoreError> for Problem {
     }
 }
 
+impl From<AccountError> for Problem {
+    fn from(error: AccountError) -> Self {
+        match error {
+            AccountError::NotLetIn => Self::Step("not-let-in", StatusCode::UNAUTHORIZED, error.to_string()),
+            AccountError::Store(error) => error.into(),
+            AccountError::Hash(why) => Self::Internal(why),
+            _ => Self::Step("account", StatusCode::CONFLICT, error.to_string()),
+        }
+    }
+}
+
+impl From<PeersError> for Problem {
+    fn from(error: PeersError) -> Self {
+        use PeersError as E;
+        let (name, status) = match error {
+            E::Account(error) => return error.into(),
+            E::Store(error) => return error.into(),
+            E::Node(_) | E::Tls(_) | E::NoPersons | E::Asked(..) => return Self::Internal(error.to_string()),
+            E::Unknown(_) => ("unknown-peer", StatusCode::NOT_FOUND),
+            E::Descriptor(_) => ("descriptor", StatusCode::UNPROCESSABLE_ENTITY),
+            E::Ended(_) => ("descriptor-ended", StatusCode::UNPROCESSABLE_ENTITY),
+            E::Own => ("own-descriptor", StatusCode::UNPROCESSABLE_ENTITY),
+            E::Invitation(_) | E::Validity | E::Reason => ("malformed", StatusCode::BAD_REQUEST),
+            E::OtherFingerprint(_) => ("other-fingerprint", StatusCode::CONFLICT),
+            E::SamePerson(..) => ("same-person", StatusCode::FORBIDDEN),
+            E::Stands { .. } => ("not-in-this-state", StatusCode::CONFLICT),
+            E::Revoked(_) => ("revoked", StatusCode::FORBIDDEN),
+            E::Moved(_) => ("changed-meanwhile", StatusCode::CONFLICT),
+            E::DoesNotFollow { .. } => ("does-not-follow", StatusCode::CONFLICT),
+            E::NotTheInviter { .. } => ("not-the-inviter", StatusCode::CONFLICT),
+            E::NotInvited(_) => ("invitation-unknown", StatusCode::FORBIDDEN),
+            E::InvitationLate => ("invitation-late", StatusCode::FORBIDDEN),
+            E::InvitationSpent => ("invitation-used", StatusCode::FORBIDDEN),
+        };
+        Self::Step(name, status, error.to_string())
+    }
+}
+
 impl From<NotATile> for Problem {
     fn from(error: NotATile) -> Self {
         Self::Malformed(error.to_string())
@@ -139,6 +189,9 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if self.status() == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"kaopu\", charset=\"UTF-8\""));
+        }
         if let Some(wait) = self.retry_after() {
             // whole seconds, rounded up: never an invitation to come too early
             headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)));

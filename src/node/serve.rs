@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use super::peers::Peers;
 use super::reload::Keeper;
 use super::{Node, NodeError, metrics, rng, warnings};
 use crate::exchange::pull::Surroundings;
@@ -82,7 +83,12 @@ impl Bound {
             router: peer_routes(interface),
             limits: (&node.config.limits).into(),
         };
-        let local_api = LocalApi { db: node.db.clone(), config: Arc::clone(&node.config), clock: node.clock.clone() };
+        let local_api = LocalApi {
+            db: node.db.clone(),
+            config: Arc::clone(&node.config),
+            clock: node.clock.clone(),
+            peers: Peers::of(&node),
+        };
 
         let mut tasks = JoinSet::new();
         tasks.spawn(listener.serve(stopped(stopping.clone())));
@@ -97,6 +103,7 @@ impl Bound {
         let (config, seen) = (Arc::clone(&node.config), node.identity.seen.clone());
         let telling = warnings::keep_telling(node.db.clone(), config, node.clock.clone(), seen);
         tasks.spawn(until(stopping.clone(), telling));
+        tasks.spawn(until(stopping.clone(), Peers::of(&node).keep_asking()));
         let puller = if node.config.pull.enabled {
             Some(Puller::start(surroundings(&node, news), Box::new(rng())))
         } else {

@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
+use super::peers::waiting;
 use super::warnings::{Ends, Warning, warnings};
 use super::{NodeError, own_log};
 use crate::clock::Clock;
@@ -75,6 +76,8 @@ pub struct PeerStatus {
     pub url: String,
     /// Where it stands with this node: `active` …
     pub state: PeerState,
+    /// It was taken by a file, before this node had accounts: no two persons stand for it.
+    pub by_file: bool,
     /// The fingerprint of its descriptor, as digits that can be read out.
     pub fingerprint: String,
     /// The sequence of its newest descriptor.
@@ -164,11 +167,13 @@ impl PeerStatus {
         let size = log.map_or(0, |log| log.size);
         let head = log.and_then(|log| log.head.as_ref());
         let head_size = head.map_or(0, |head| head.size).max(size);
-        let summary = summary(&row, log, head_size - size, clock.now_ms());
+        let now_ms = clock.now_ms();
+        let summary = waiting(&row, now_ms).unwrap_or_else(|| summary(&row, log, head_size - size, now_ms));
         Self {
             name: descriptor.name.clone(),
             url: row.url.or_else(|| descriptor.endpoints.first().cloned()).unwrap_or_default(),
             state: row.state,
+            by_file: row.by_file,
             fingerprint: spoken(&descriptor.fingerprint()),
             descriptor: descriptor.sequence,
             origin: log.map(|log| log.origin.clone()),
@@ -236,7 +241,7 @@ fn certificate_end(config: &Config) -> Option<i64> {
 }
 
 /// RFC 3339, in UTC.
-pub(super) fn time(ms: i64) -> Option<String> {
+pub fn time(ms: i64) -> Option<String> {
     jiff::Timestamp::from_millisecond(ms).ok().map(|time| time.to_string())
 }
 

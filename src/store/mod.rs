@@ -10,16 +10,24 @@
 //! | `record.rs` | `record`, `subject` |
 //! | `upload.rs` | `upload`, `fault` |
 //! | `peer.rs`, `peer_state.rs`, `picked_up.rs` | `peer`, `descriptor` |
+//! | `ceremony.rs` | the steps of a peer: `peer`, `revoked_root` |
+//! | `invitation.rs` | `invitation` |
+//! | `account.rs` | `account` |
+//! | `pending.rs` | `pending_change` |
 //! | `certificate.rs` | `certificate` |
 //! | `member_list.rs` | `member_list` |
 
+pub mod account;
 pub mod append;
+pub mod ceremony;
 mod certificate;
 pub mod db;
+pub mod invitation;
 pub mod log;
 pub mod member_list;
 pub mod peer;
 pub mod peer_state;
+pub mod pending;
 mod picked_up;
 mod project;
 pub mod record;

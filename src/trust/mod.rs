@@ -10,11 +10,13 @@
 //! | `proposed.rs` | a member of a list, held against what is served under its address |
 //! | `registry.rs` | the peers as this process sees them |
 //! | `tls.rs` | whom a connection trusts |
+//! | `invitation.rs` | the text by which a node is invited |
 //! | `certificates.rs` | a node's own authority and its certificate |
 //! | `keys/` | a node's private keys: files, passphrases, which one signs now |
 
 pub mod certificates;
 pub mod descriptor;
+pub mod invitation;
 pub mod keys;
 pub mod member_list;
 pub mod proposed;

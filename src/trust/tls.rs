@@ -93,20 +93,39 @@ impl ServerTls {
 
 /// For asking one peer.
 pub fn client_tls(identity: &Identity, peer: &Arc<Peer>) -> Result<ClientTls, TlsError> {
+    asking(identity, Expected::This(Arc::clone(peer)), true)
+}
+
+/// For asking one node without showing who asks: it does not know this one yet.
+pub fn unnamed_tls(identity: &Identity, peer: &Arc<Peer>) -> Result<ClientTls, TlsError> {
+    asking(identity, Expected::This(Arc::clone(peer)), false)
+}
+
+/// For asking whoever answers, without showing who asks. Nothing vouches for the other side: only what proves itself may
+/// be asked for, a descriptor.
+pub fn untrusting_tls(identity: &Identity) -> Result<ClientTls, TlsError> {
+    asking(identity, Expected::Anybody, false)
+}
+
+fn asking(identity: &Identity, expected: Expected, named: bool) -> Result<ClientTls, TlsError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let refusal = Refusal::default();
     let verifier = PeerVerifier {
-        expected: Expected::This(Arc::clone(peer)),
+        expected,
         provider: Arc::clone(&provider),
         seen: identity.seen.clone(),
         refusal: refusal.clone(),
     };
-    let mut config = ClientConfig::builder_with_details(provider, identity.time())
+    let builder = ClientConfig::builder_with_details(provider, identity.time())
         .with_protocol_versions(&[&TLS13])
         .map_err(|error| own(&error))?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_client_cert_resolver(Arc::clone(&identity.shown) as _);
+        .with_custom_certificate_verifier(Arc::new(verifier));
+    let mut config = if named {
+        builder.with_client_cert_resolver(Arc::clone(&identity.shown) as _)
+    } else {
+        builder.with_no_client_auth()
+    };
     config.resumption = Resumption::disabled();
     config.enable_early_data = false;
     Ok(ClientTls { config, refusal })

@@ -166,22 +166,82 @@ CREATE TABLE fault (
   PRIMARY KEY (upload, line, position)
 );
 
--- Peers. The same person never proposes and approves.
+-- Persons who may work at this node. Never deleted: what they did names them.
+CREATE TABLE account (
+  name       TEXT COLLATE "C" PRIMARY KEY NOT NULL, -- [a-z0-9._-]{1,32}
+  hash       TEXT COLLATE "C" NOT NULL, -- argon2id of the secret, as a PHC string
+  state      TEXT COLLATE "C" NOT NULL CHECK (state IN ('active', 'disabled')),
+  added_ms   BIGINT NOT NULL,
+  failures   BIGINT NOT NULL, -- wrong secrets in a row
+  failed_ms  BIGINT, -- the last of them
+  CHECK (name = lower(name) AND length(name) BETWEEN 1 AND 32)
+);
+
+-- Peers. The same person never proposes and approves; an invited node is not here yet, but in `invitation`.
 CREATE TABLE peer (
   node         TEXT COLLATE "C" PRIMARY KEY NOT NULL,
-  state        TEXT COLLATE "C" NOT NULL, -- invited, fetched, confirmed, approved, active, suspended, revoked
+  state        TEXT COLLATE "C" NOT NULL CHECK (state IN ('fetched', 'confirmed', 'approved', 'active', 'suspended', 'revoked')),
   descriptor   TEXT COLLATE "C" NOT NULL, -- its newest descriptor statement
   sequence     BIGINT NOT NULL, -- of that descriptor; never goes back
+  root         TEXT COLLATE "C", -- thumbprint of its root key when the ceremony began
   url          TEXT COLLATE "C", -- another address than the descriptor's
   proposed_by  TEXT COLLATE "C", -- who typed the fingerprint
   approved_by  TEXT COLLATE "C", -- who agreed: another person
+  by_file      BIGINT NOT NULL CHECK (by_file IN (0, 1)), -- 1: taken by a file, before this node had accounts
+  changed_ms   BIGINT NOT NULL, -- when the state last changed
+  reason       TEXT COLLATE "C", -- why it was suspended or revoked
   added_ms     BIGINT NOT NULL,
   picked_up    BIGINT, -- the sequence of this node's own descriptor that it says it holds
   success_ms   BIGINT, -- the last contact that went well
   error_ms     BIGINT, -- the last that did not, and what happened
   error        TEXT COLLATE "C",
-  CHECK (approved_by IS NULL OR (proposed_by IS NOT NULL AND approved_by <> proposed_by))
+  standing     TEXT COLLATE "C", -- what it last said of how this node stands there, JSON
+  standing_ms  BIGINT, -- when it said so
+  CHECK (approved_by IS NULL OR (proposed_by IS NOT NULL AND approved_by <> proposed_by)),
+  CHECK (by_file = 1 OR state IN ('fetched', 'revoked') OR proposed_by IS NOT NULL),
+  CHECK (by_file = 1 OR state IN ('fetched', 'confirmed', 'revoked') OR approved_by IS NOT NULL)
 );
+
+-- Root keys, present and next, of nodes that were revoked: never taken again.
+CREATE TABLE revoked_root (
+  node  TEXT COLLATE "C" NOT NULL,
+  root  TEXT COLLATE "C" NOT NULL, -- thumbprint
+  PRIMARY KEY (node, root)
+);
+
+-- Invitations: whoever shows the secret may introduce that node, once, in time.
+CREATE TABLE invitation (
+  secret      BYTEA PRIMARY KEY NOT NULL, -- SHA-256 of it
+  node        TEXT COLLATE "C" NOT NULL, -- for whom
+  invited_by  TEXT COLLATE "C" NOT NULL,
+  made_ms     BIGINT NOT NULL,
+  until_ms    BIGINT NOT NULL,
+  used_ms     BIGINT -- when it was used, or withdrawn by a newer one
+);
+
+-- Changes that were made, on their way into the exchange log: written with the change, dropped once logged.
+CREATE TABLE pending_change (
+  id       BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  about    TEXT COLLATE "C" NOT NULL, -- peer, account
+  subject  TEXT COLLATE "C" NOT NULL,
+  action   TEXT COLLATE "C" NOT NULL,
+  done_by  TEXT COLLATE "C" NOT NULL,
+  reason   TEXT COLLATE "C",
+  digest   TEXT COLLATE "C",
+  at_ms    BIGINT NOT NULL,
+  taken_ms BIGINT -- a process is at it since then
+);
+
+-- The steps that there are between states.
+CREATE TABLE peer_step (
+  before  TEXT COLLATE "C" NOT NULL,
+  after   TEXT COLLATE "C" NOT NULL,
+  PRIMARY KEY (before, after)
+);
+INSERT INTO peer_step (before, after) VALUES
+  ('fetched', 'confirmed'), ('confirmed', 'approved'), ('approved', 'active'), ('active', 'suspended'),
+  ('suspended', 'active'), ('fetched', 'revoked'), ('confirmed', 'revoked'), ('approved', 'revoked'),
+  ('active', 'revoked'), ('suspended', 'revoked');
 
 -- Every descriptor that this node took from a peer.
 CREATE TABLE descriptor (
@@ -215,3 +275,44 @@ CREATE TABLE registry (
   version  BIGINT NOT NULL
 );
 INSERT INTO registry (id, version) VALUES (1, 0);
+
+-- Whoever writes to it: a peer takes no step that is none, no person's place is taken by another, and where there are
+-- accounts nobody begins but by being fetched.
+CREATE FUNCTION peer_begins() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF (EXISTS (SELECT 1 FROM account) OR NEW.by_file = 0)
+    AND (NEW.state <> 'fetched' OR NEW.by_file = 1 OR NEW.proposed_by IS NOT NULL OR NEW.approved_by IS NOT NULL)
+  THEN RAISE EXCEPTION 'a peer begins as fetched'; END IF;
+  IF EXISTS (SELECT 1 FROM revoked_root r WHERE r.node = NEW.node AND r.root = NEW.root)
+  THEN RAISE EXCEPTION 'this root key was revoked'; END IF;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER peer_begins BEFORE INSERT ON peer FOR EACH ROW EXECUTE FUNCTION peer_begins();
+CREATE FUNCTION peer_steps() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF NEW.state <> OLD.state
+    AND NOT EXISTS (SELECT 1 FROM peer_step s WHERE s.before = OLD.state AND s.after = NEW.state)
+    AND NOT (OLD.state = 'revoked' AND NEW.state = 'fetched' AND NEW.root IS NOT NULL
+      AND NOT EXISTS (SELECT 1 FROM revoked_root r WHERE r.node = NEW.node AND r.root = NEW.root))
+  THEN RAISE EXCEPTION 'a peer takes no such step'; END IF;
+  IF NEW.node <> OLD.node OR (OLD.by_file = 0 AND NEW.by_file = 1)
+    OR (OLD.state = 'revoked' AND NEW.state = 'revoked' AND NEW.descriptor <> OLD.descriptor)
+  THEN RAISE EXCEPTION 'this does not change'; END IF;
+  IF (NEW.state = 'fetched' AND (NEW.proposed_by IS NOT NULL OR NEW.approved_by IS NOT NULL))
+    OR (NEW.state <> 'fetched' AND OLD.proposed_by IS NOT NULL AND OLD.proposed_by IS DISTINCT FROM NEW.proposed_by)
+    OR (NEW.state <> 'fetched' AND OLD.approved_by IS NOT NULL AND OLD.approved_by IS DISTINCT FROM NEW.approved_by)
+    OR (OLD.proposed_by IS NULL AND NEW.proposed_by IS NOT NULL
+      AND NOT EXISTS (SELECT 1 FROM account a WHERE a.name = NEW.proposed_by AND a.state = 'active'))
+    OR (OLD.approved_by IS NULL AND NEW.approved_by IS NOT NULL
+      AND (OLD.proposed_by IS NULL
+        OR NOT EXISTS (SELECT 1 FROM account a WHERE a.name = NEW.approved_by AND a.state = 'active')))
+  THEN RAISE EXCEPTION 'two persons of this node, one after the other'; END IF;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER peer_steps BEFORE UPDATE ON peer FOR EACH ROW EXECUTE FUNCTION peer_steps();
+CREATE FUNCTION remains() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN RAISE EXCEPTION 'this stays'; END $$;
+CREATE TRIGGER peer_remains BEFORE DELETE ON peer FOR EACH ROW EXECUTE FUNCTION remains();
+CREATE TRIGGER account_remains BEFORE DELETE ON account FOR EACH ROW EXECUTE FUNCTION remains();
+CREATE TRIGGER account_name BEFORE UPDATE ON account FOR EACH ROW WHEN (NEW.name <> OLD.name) EXECUTE FUNCTION remains();
+CREATE TRIGGER revoked_root_remains BEFORE DELETE ON revoked_root FOR EACH ROW EXECUTE FUNCTION remains();

@@ -150,22 +150,82 @@ CREATE TABLE fault (
   PRIMARY KEY (upload, line, position)
 ) STRICT, WITHOUT ROWID;
 
--- Peers. The same person never proposes and approves.
+-- Persons who may work at this node. Never deleted: what they did names them.
+CREATE TABLE account (
+  name       TEXT PRIMARY KEY NOT NULL,     -- [a-z0-9._-]{1,32}
+  hash       TEXT NOT NULL,                 -- argon2id of the secret, as a PHC string
+  state      TEXT NOT NULL CHECK (state IN ('active', 'disabled')),
+  added_ms   INTEGER NOT NULL,
+  failures   INTEGER NOT NULL,              -- wrong secrets in a row
+  failed_ms  INTEGER,                       -- the last of them
+  CHECK (name = lower(name) AND length(name) BETWEEN 1 AND 32)
+) STRICT, WITHOUT ROWID;
+
+-- Peers. The same person never proposes and approves; an invited node is not here yet, but in `invitation`.
 CREATE TABLE peer (
   node         TEXT PRIMARY KEY NOT NULL,
-  state        TEXT NOT NULL,               -- invited, fetched, confirmed, approved, active, suspended, revoked
+  state        TEXT NOT NULL CHECK (state IN ('fetched', 'confirmed', 'approved', 'active', 'suspended', 'revoked')),
   descriptor   TEXT NOT NULL,               -- its newest descriptor statement
   sequence     INTEGER NOT NULL,            -- of that descriptor; never goes back
+  root         TEXT,                        -- thumbprint of its root key when the ceremony began
   url          TEXT,                        -- another address than the descriptor's
   proposed_by  TEXT,                        -- who typed the fingerprint
   approved_by  TEXT,                        -- who agreed: another person
+  by_file      INTEGER NOT NULL CHECK (by_file IN (0, 1)), -- 1: taken by a file, before this node had accounts
+  changed_ms   INTEGER NOT NULL,            -- when the state last changed
+  reason       TEXT,                        -- why it was suspended or revoked
   added_ms     INTEGER NOT NULL,
-  picked_up    INTEGER,              -- the sequence of this node's own descriptor that it says it holds
+  picked_up    INTEGER,                     -- the sequence of this node's own descriptor that it says it holds
   success_ms   INTEGER,                     -- the last contact that went well
   error_ms     INTEGER,                     -- the last that did not, and what happened
   error        TEXT,
-  CHECK (approved_by IS NULL OR (proposed_by IS NOT NULL AND approved_by <> proposed_by))
+  standing     TEXT,                        -- what it last said of how this node stands there, JSON
+  standing_ms  INTEGER,                     -- when it said so
+  CHECK (approved_by IS NULL OR (proposed_by IS NOT NULL AND approved_by <> proposed_by)),
+  CHECK (by_file = 1 OR state IN ('fetched', 'revoked') OR proposed_by IS NOT NULL),
+  CHECK (by_file = 1 OR state IN ('fetched', 'confirmed', 'revoked') OR approved_by IS NOT NULL)
 ) STRICT, WITHOUT ROWID;
+
+-- Root keys, present and next, of nodes that were revoked: never taken again.
+CREATE TABLE revoked_root (
+  node  TEXT NOT NULL,
+  root  TEXT NOT NULL,                      -- thumbprint
+  PRIMARY KEY (node, root)
+) STRICT, WITHOUT ROWID;
+
+-- Invitations: whoever shows the secret may introduce that node, once, in time.
+CREATE TABLE invitation (
+  secret      BLOB PRIMARY KEY NOT NULL,    -- SHA-256 of it
+  node        TEXT NOT NULL,                -- for whom
+  invited_by  TEXT NOT NULL,
+  made_ms     INTEGER NOT NULL,
+  until_ms    INTEGER NOT NULL,
+  used_ms     INTEGER                       -- when it was used, or withdrawn by a newer one
+) STRICT, WITHOUT ROWID;
+
+-- Changes that were made, on their way into the exchange log: written with the change, dropped once logged.
+CREATE TABLE pending_change (
+  id       INTEGER PRIMARY KEY AUTOINCREMENT,
+  about    TEXT NOT NULL,                   -- peer, account
+  subject  TEXT NOT NULL,
+  action   TEXT NOT NULL,
+  done_by  TEXT NOT NULL,
+  reason   TEXT,
+  digest   TEXT,
+  at_ms    INTEGER NOT NULL,
+  taken_ms INTEGER                          -- a process is at it since then
+) STRICT;
+
+-- The steps that there are between states.
+CREATE TABLE peer_step (
+  before  TEXT NOT NULL,
+  after   TEXT NOT NULL,
+  PRIMARY KEY (before, after)
+) STRICT, WITHOUT ROWID;
+INSERT INTO peer_step (before, after) VALUES
+  ('fetched', 'confirmed'), ('confirmed', 'approved'), ('approved', 'active'), ('active', 'suspended'),
+  ('suspended', 'active'), ('fetched', 'revoked'), ('confirmed', 'revoked'), ('approved', 'revoked'),
+  ('active', 'revoked'), ('suspended', 'revoked');
 
 -- Every descriptor that this node took from a peer.
 CREATE TABLE descriptor (
@@ -199,3 +259,41 @@ CREATE TABLE registry (
   version  INTEGER NOT NULL
 ) STRICT;
 INSERT INTO registry (id, version) VALUES (1, 0);
+
+-- Whoever writes to it: a peer takes no step that is none, no person's place is taken by another, and where there are
+-- accounts nobody begins but by being fetched.
+CREATE TRIGGER peer_begins BEFORE INSERT ON peer
+WHEN (EXISTS (SELECT 1 FROM account) OR NEW.by_file = 0)
+  AND (NEW.state <> 'fetched' OR NEW.by_file = 1 OR NEW.proposed_by IS NOT NULL OR NEW.approved_by IS NOT NULL)
+BEGIN SELECT RAISE(ABORT, 'a peer begins as fetched'); END;
+CREATE TRIGGER peer_root BEFORE INSERT ON peer
+WHEN EXISTS (SELECT 1 FROM revoked_root r WHERE r.node = NEW.node AND r.root = NEW.root)
+BEGIN SELECT RAISE(ABORT, 'this root key was revoked'); END;
+CREATE TRIGGER peer_steps BEFORE UPDATE ON peer
+WHEN NEW.state <> OLD.state
+  AND NOT EXISTS (SELECT 1 FROM peer_step s WHERE s.before = OLD.state AND s.after = NEW.state)
+  AND NOT (OLD.state = 'revoked' AND NEW.state = 'fetched' AND NEW.root IS NOT NULL
+    AND NOT EXISTS (SELECT 1 FROM revoked_root r WHERE r.node = NEW.node AND r.root = NEW.root))
+BEGIN SELECT RAISE(ABORT, 'a peer takes no such step'); END;
+CREATE TRIGGER peer_stays BEFORE UPDATE ON peer
+WHEN NEW.node <> OLD.node OR (OLD.by_file = 0 AND NEW.by_file = 1)
+  OR (OLD.state = 'revoked' AND NEW.state = 'revoked' AND NEW.descriptor <> OLD.descriptor)
+BEGIN SELECT RAISE(ABORT, 'this does not change'); END;
+CREATE TRIGGER peer_persons BEFORE UPDATE ON peer
+WHEN (NEW.state = 'fetched' AND (NEW.proposed_by IS NOT NULL OR NEW.approved_by IS NOT NULL))
+  OR (NEW.state <> 'fetched' AND OLD.proposed_by IS NOT NULL AND OLD.proposed_by IS NOT NEW.proposed_by)
+  OR (NEW.state <> 'fetched' AND OLD.approved_by IS NOT NULL AND OLD.approved_by IS NOT NEW.approved_by)
+  OR (OLD.proposed_by IS NULL AND NEW.proposed_by IS NOT NULL
+    AND NOT EXISTS (SELECT 1 FROM account a WHERE a.name = NEW.proposed_by AND a.state = 'active'))
+  OR (OLD.approved_by IS NULL AND NEW.approved_by IS NOT NULL
+    AND (OLD.proposed_by IS NULL
+      OR NOT EXISTS (SELECT 1 FROM account a WHERE a.name = NEW.approved_by AND a.state = 'active')))
+BEGIN SELECT RAISE(ABORT, 'two persons of this node, one after the other'); END;
+CREATE TRIGGER peer_remains BEFORE DELETE ON peer
+BEGIN SELECT RAISE(ABORT, 'a peer is revoked, not deleted'); END;
+CREATE TRIGGER account_remains BEFORE DELETE ON account
+BEGIN SELECT RAISE(ABORT, 'an account is disabled, not deleted'); END;
+CREATE TRIGGER account_name BEFORE UPDATE ON account WHEN NEW.name <> OLD.name
+BEGIN SELECT RAISE(ABORT, 'an account keeps its name'); END;
+CREATE TRIGGER revoked_root_remains BEFORE DELETE ON revoked_root
+BEGIN SELECT RAISE(ABORT, 'what was revoked stays revoked'); END;
