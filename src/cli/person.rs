@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 pub struct As {
     /// The account of the person who does this; its secret is asked for on the terminal
     #[arg(long = "as", value_name = "NAME")]
-    name: Option<String>,
+    as_person: Option<String>,
     /// A file of mode 0600 with that secret, instead of KAOPU_SECRET or the terminal
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
@@ -23,7 +23,7 @@ pub struct As {
 impl As {
     /// The person, if one was named.
     pub async fn person(&self, peers: &Peers) -> anyhow::Result<Option<Person>> {
-        let Some(name) = &self.name else { return Ok(None) };
+        let Some(name) = &self.as_person else { return Ok(None) };
         let secret = secret(&format!("Secret of {name}: "), self.secret_file.as_deref(), "KAOPU_SECRET")?;
         Ok(Some(peers.person(name, &secret).await?))
     }
