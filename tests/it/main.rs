@@ -44,6 +44,7 @@ mod second_opinions;
 mod standing;
 mod statement_vectors;
 mod store;
+mod two_registries;
 mod unkind_peer;
 mod upload;
 mod whole;

@@ -67,15 +67,22 @@ impl Peers {
                 return Err(error);
             }
         };
+        self.heard(row, &standing).await?;
+        Ok(standing)
+    }
+
+    /// Keeps what a peer has said. Its word alone makes nobody active: two persons here must have approved.
+    pub async fn heard(&self, row: &PeerRow, standing: &Standing) -> Result<(), PeersError> {
+        let now_ms = self.clock.now_ms();
         if row.state != PeerState::Active {
             self.db.note_contact(&row.node, None, now_ms).await?;
         }
-        let text = serde_json::to_string(&standing).unwrap_or_default();
+        let text = serde_json::to_string(standing).unwrap_or_default();
         self.db.note_standing(&row.node, &text, now_ms).await?;
         if row.state == PeerState::Approved && has_approved(standing.state) {
             self.activate(row).await?;
         }
-        Ok(standing)
+        Ok(())
     }
 
     async fn hear(&self, row: &PeerRow) -> Result<Standing, PeersError> {
