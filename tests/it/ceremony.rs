@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::federation::{Federation, Node, kaopu, said, until};
 
 /// The secret of an account, by its name.
-fn secret_of(name: &str) -> String {
+pub fn secret_of(name: &str) -> String {
     format!("{name}-的示例密码-12345")
 }
 
@@ -39,17 +39,17 @@ pub fn done_by(node: &Node, name: &str, args: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-fn refused(node: &Node, name: &str, args: &[&str], reason: &str) {
+pub fn refused(node: &Node, name: &str, args: &[&str], reason: &str) {
     let output = by(node, name, args);
     assert_eq!(output.status.code(), Some(1), "{args:?}: {}", String::from_utf8_lossy(&output.stdout));
     assert!(said(&output).contains(reason), "{args:?}: {}", said(&output));
 }
 
-fn fingerprint(node: &Node) -> String {
+pub fn fingerprint(node: &Node) -> String {
     node.json(&["status"])["fingerprint"].as_str().unwrap().to_owned()
 }
 
-fn shown(node: &Node, of: &Node) -> Value {
+pub fn shown(node: &Node, of: &Node) -> Value {
     node.json(&["peer", "show", &of.id])
 }
 

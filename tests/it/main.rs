@@ -15,6 +15,7 @@ mod demo;
 mod doctor;
 mod documents;
 mod eleventh_kind;
+mod enrolment;
 mod federation;
 mod figures;
 mod full_disk;

@@ -95,8 +95,7 @@ struct City {
 
 impl City {
     async fn open(folder: federation::Node) -> Self {
-        let key =
-            |name: &str| read_key(&folder.dir.join("keys").join(name), &Passphrases::of_node(None)).unwrap();
+        let key = |name: &str| read_key(&folder.dir.join("keys").join(name), &Passphrases::of_node(None)).unwrap();
         let jws = std::fs::read_to_string(folder.descriptor()).unwrap();
         let mut city = Self {
             root: key("root.pem"),
