@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::fetch::{self, Chunk};
-use super::follow::follow;
+use super::follow::{follow, newer};
 use super::head;
 use super::judge::{Judge, Judged};
 use super::keys::Keys;
@@ -277,19 +277,22 @@ impl Feed {
     async fn bad(&mut self, log: &LogRow, owner: &Peer, node: &NodeId, fault: Fault) {
         let from_owner = *node == self.origin.node;
         self.etag = None;
-        // a log key may have been changed, and the new descriptor stands behind the checkpoint that it is needed for
+        // a log key or the authority may have been changed, and the new descriptor stands behind what it is needed for
         let fault = match fault {
-            Fault::Key { .. } if from_owner => match self.newer_descriptor(owner).await {
-                // once: a server that always has a newer one would be asked without pause
-                Ok(true) if !self.followed => {
-                    self.followed = true;
-                    return;
+            Fault::Key { .. } | Fault::Tls(_) if from_owner => {
+                match newer(&self.around, &self.clients, owner, &fault).await {
+                    // once: a server that always has a newer one would be asked without pause
+                    Ok(true) if !self.followed => {
+                        self.followed = true;
+                        return;
+                    }
+                    Ok(true) => Fault::Restless,
+                    // not a lie before the owner could be asked
+                    Err(_) if matches!(fault, Fault::Tls(_)) => fault,
+                    Err(unanswered) if unanswered.is_outage() || unanswered.is_ours() => unanswered,
+                    Ok(false) | Err(_) => fault,
                 }
-                Ok(true) => Fault::Restless,
-                // not a lie before the owner could be asked
-                Err(unanswered) if unanswered.is_outage() || unanswered.is_ours() => unanswered,
-                Ok(false) | Err(_) => fault,
-            },
+            }
             fault => fault,
         };
         if fault.is_ours() {
@@ -337,15 +340,6 @@ impl Feed {
         if let Err(error) = self.around.db.note_contact(node, words, self.around.clock.now_ms()).await {
             tracing::warn!(%node, %error, "could not note the contact");
         }
-    }
-
-    /// Asks the owner for its descriptors; true if one follows on the one that is known.
-    async fn newer_descriptor(&self, owner: &Peer) -> Result<bool, Fault> {
-        let Some(peer) = self.around.registry.peer(&owner.node) else { return Ok(false) };
-        let descriptors = self.clients.of(&peer, &self.around)?.descriptors().await?;
-        // the newest ones lead on from what is known; more of them than a log has in an hour are no honest answer
-        let most = self.around.taken.limit(&owner.node).descriptors as usize;
-        follow(&self.around, owner, descriptors.into_iter().rev().take(most).collect()).await
     }
 }
 

@@ -5,6 +5,7 @@
 //! announced it. What a crash leaves is told by the descriptor and the files, and the same command goes on from there.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustls_pki_types::CertificateDer;
 use zeroize::Zeroizing;
@@ -17,6 +18,9 @@ use crate::trust::descriptor::{Descriptor, KeyState};
 use crate::trust::keys::{AtRest, file};
 use crate::trust::rotation::{Step, Use};
 use crate::trust::tls::{Identity, vouched_for};
+
+/// Servers look at the certificate's files each second.
+const SHOWN_WITHIN: Duration = Duration::from_secs(4);
 
 /// A certificate, with those between it and the authority, and its key, as somebody brings them: PEM in clear.
 pub struct Brought {
@@ -88,6 +92,7 @@ impl Keeper<'_> {
                 vouched_for(&self.node.id, next.active_cas().cloned(), &chain, &self.node.clock).map_err(|_| {
                     KeyChangeError::OldAuthority(self.node.config.files.certificate.display().to_string())
                 })?;
+                self.until_shown().await;
                 let mut active: Vec<_> = newest.active_cas().map(|ca| Digest::of(ca).to_string()).collect();
                 active.pop();
                 let signed = self.publish((&before, &next), root, (&step.to_string(), &active.join(", "))).await;
@@ -129,6 +134,15 @@ impl Keeper<'_> {
     fn ca_taken(&self, step: Step, subject: String, sequence: u64, file: Option<PathBuf>, next: String) -> Taken {
         let (of, action) = (Use::Ca.to_string(), step.to_string());
         Taken { of, action, subject, descriptor: Some(sequence), file, next }
+    }
+
+    /// Waits until running servers have had the time to show the certificate that is in its file.
+    async fn until_shown(&self) {
+        let written = std::fs::metadata(&self.node.config.files.certificate).and_then(|file| file.modified());
+        let written = written.ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
+        let now = u64::try_from(self.node.clock.now_ms()).unwrap_or_default();
+        let since = now.saturating_sub(written.map_or(0, |at| at.as_millis() as u64));
+        tokio::time::sleep(SHOWN_WITHIN.saturating_sub(Duration::from_millis(since))).await;
     }
 
     /// The next authority, in `ca-next.pem`: made here, or brought.

@@ -83,6 +83,7 @@ fn an_authority_is_active_only_when_every_peer_knows_it_or_somebody_says_why_not
     peer.signal("-TERM");
     rotate(here, "ca", "root.pem");
     here.done(&["key", "rotate", "ca", "--root", &root, "--force", "--reason", "示例: 密钥泄露"]);
+    // that waits until the running server shows the certificate of the new authority, which the peer does not know
     rotate(here, "ca", "root.pem");
     peer.start();
     until_picked_up(here);
