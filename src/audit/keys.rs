@@ -5,24 +5,16 @@ use std::sync::Arc;
 use super::fault::Wrong;
 use crate::log::Origin;
 use crate::log::note::VerifierKey;
-use crate::statement::{Digest, KeyRing, PublicKey, Refused, Verified};
+use crate::statement::{Digest, KeyRing, Refused, Verified};
 use crate::trust::descriptor::{Descriptor, KeyEntry, KeyState, Purpose, spoken};
+use crate::trust::line::{Link, leads_back};
 
 /// The last descriptor so far, and what is known of those before it.
 pub struct Keys {
     origin: Origin,
     newest: Option<(Descriptor, Arc<KeyRing>)>,
     /// All of them: an auditor may know any.
-    line: Vec<Known>,
-}
-
-/// What is kept of a descriptor.
-struct Known {
-    fingerprint: Digest,
-    digest: Digest,
-    root: PublicKey,
-    /// Whether it vouches for entry 0.
-    leads_back: bool,
+    line: Vec<(Digest, Link)>,
 }
 
 /// Signatures of a key count below an index only.
@@ -58,16 +50,7 @@ impl Keys {
         }
         let known = self.newest.as_ref().map(|(before, _)| compromised(before, &self.origin)).unwrap_or_default();
         let new = compromised(&descriptor, &self.origin).into_iter().filter(|c| !known.contains(c)).collect();
-        // a root that the one before only committed to has not vouched for it: anybody can make that commitment
-        let prev = verified.statement().prev;
-        let vouches = |before: &Known| before.root == descriptor.root || Some(before.digest) == prev;
-        let leads_back = self.line.is_empty() || self.line.iter().any(|before| before.leads_back && vouches(before));
-        self.line.push(Known {
-            fingerprint: descriptor.fingerprint(),
-            digest: verified.digest(),
-            root: descriptor.root.clone(),
-            leads_back,
-        });
+        self.line.push((descriptor.fingerprint(), Link::of(&verified, &descriptor)));
         let ring = Arc::new(descriptor.key_ring());
         self.newest = Some((descriptor, ring));
         Ok((verified, new))
@@ -80,15 +63,16 @@ impl Keys {
 
     /// The fingerprint of the newest descriptor.
     pub fn fingerprint(&self) -> Option<Digest> {
-        self.line.last().map(|known| known.fingerprint)
+        self.line.last().map(|(fingerprint, _)| *fingerprint)
     }
 
-    /// Whether any of the descriptors has this fingerprint, written whole or as 30 digits, and leads back to entry 0 by the
-    /// same root or by `prev`.
+    /// Whether any of the descriptors has this fingerprint, written whole or as 30 digits, and leads back to entry 0.
     pub fn has_fingerprint(&self, text: &str) -> bool {
         let digits = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>();
         let is_it = |f: &Digest| f.to_string() == text || digits(&spoken(f)) == digits(text);
-        self.line.iter().any(|known| known.leads_back && is_it(&known.fingerprint))
+        let links: Vec<Link> = self.line.iter().map(|(_, link)| link.clone()).collect();
+        let known = self.line.iter().filter(|(fingerprint, _)| is_it(fingerprint));
+        known.map(|(_, link)| link).any(|link| leads_back(link, &links, &links[0]))
     }
 }
 
@@ -105,32 +89,7 @@ mod tests {
 
     use super::*;
     use crate::statement::{SigningKey, Suite};
-    use crate::trust::descriptor::{KeyEntry, thumbprint};
-
-    fn descriptor(root: &SigningKey, next: &SigningKey, sign: &SigningKey, sequence: u64) -> Descriptor {
-        Descriptor {
-            node: "340500".parse().unwrap(),
-            versions: vec![1],
-            suites: vec![Suite::EdDsa],
-            sequence,
-            name: "示例市".to_owned(),
-            endpoints: vec![],
-            tls: vec![],
-            logs: vec![],
-            keys: vec![KeyEntry {
-                key: sign.public().clone(),
-                purpose: Purpose::Sign,
-                state: KeyState::Active,
-                valid_below: None,
-            }],
-            root: root.public().clone(),
-            next_root: thumbprint(next.public()),
-            refresh: 3600,
-            valid_until: 1_900_000_000,
-            predecessor: None,
-            successor: None,
-        }
-    }
+    use crate::trust::descriptor::sample::descriptor;
 
     #[test]
     fn a_log_that_somebody_else_began_does_not_lead_to_the_known_root() {

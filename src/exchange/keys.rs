@@ -1,10 +1,10 @@
 //! The keys of a log's owner as the descriptors in its log set them: a statement is valid under the last one below it.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::statement::{Digest, KeyRing, Refused, Verified};
+use crate::statement::{KeyRing, Refused, Verified};
 use crate::trust::descriptor::Descriptor;
+use crate::trust::line::{Link, leads_back, leads_on};
 
 /// The keys of one log's owner, from the descriptor at entry 0 up. Cheap to clone.
 #[derive(Clone)]
@@ -72,51 +72,18 @@ impl Keys {
         self.last = Some(Arc::new(descriptor));
     }
 
-    /// Entry 0 vouches for itself, and must stand in one line with the confirmed descriptor. Forwards a descriptor commits to
-    /// the root that may follow. Backwards that commitment proves nothing, since anybody can make it: there the same root
-    /// must have signed, or `prev` must lead back.
+    /// Entry 0 vouches for itself, and must stand in one line with the confirmed descriptor.
     fn first(&self, jws: &str) -> Result<(Verified, Descriptor), Refused> {
         let (verified, first) = Descriptor::open(jws).map_err(|error| broken(&error))?;
         let (known, confirmed) = Descriptor::open(&self.confirmed).map_err(|error| broken(&error))?;
-        let same_root = first.node == confirmed.node && first.root == confirmed.root;
-        if (same_root && first.sequence <= confirmed.sequence)
-            || self.leads_back(&known, verified.digest())
-            || self.leads_on(confirmed, &verified)
+        let line = || self.line.iter().map(String::as_str);
+        let links: Vec<Link> = line().filter_map(Link::read).collect();
+        if leads_back(&Link::of(&known, &confirmed), &links, &Link::of(&verified, &first))
+            || leads_on(&confirmed, line(), &verified)
         {
             return Ok((verified, first));
         }
         Err(broken(&"entry 0 is not of one line with the confirmed descriptor"))
-    }
-
-    /// Whether `prev` leads from this descriptor to that one.
-    fn leads_back(&self, from: &Verified, to: Digest) -> bool {
-        let by_digest: HashMap<Digest, &str> =
-            self.line.iter().map(|jws| (Digest::of(jws.as_bytes()), jws.as_str())).collect();
-        let mut at = from.digest();
-        let mut prev = from.statement().prev;
-        // digests cannot go round in a circle
-        while at != to {
-            let Some(before) = prev else { return false };
-            at = before;
-            prev = match by_digest.get(&before).map(|jws| Descriptor::open(jws)) {
-                Some(Ok((verified, _))) => verified.statement().prev,
-                _ => None,
-            };
-        }
-        true
-    }
-
-    /// Whether each descriptor from this one to that one follows on the one before it.
-    fn leads_on(&self, from: Descriptor, to: &Verified) -> bool {
-        let mut at = from;
-        for next in self.line.iter().map(String::as_str).chain([to.jws()]) {
-            let Ok((verified, next)) = at.successor(next) else { continue };
-            if verified.digest() == to.digest() {
-                return true;
-            }
-            at = next;
-        }
-        false
     }
 }
 
@@ -131,46 +98,10 @@ mod tests {
 
     use super::*;
     use crate::statement::{SigningKey, Suite};
-    use crate::trust::descriptor::{KeyEntry, KeyState, Purpose, thumbprint};
+    use crate::trust::descriptor::sample;
 
-    /// Descriptors 1 to 4 of a node, each signed by the root key that the one before it committed to.
     fn line() -> Vec<String> {
-        let mut rng = StdRng::seed_from_u64(1);
-        let roots: Vec<SigningKey> = (0..5).map(|_| SigningKey::generate(Suite::EdDsa, &mut rng)).collect();
-        let sign = SigningKey::generate(Suite::EdDsa, &mut rng);
-        let mut descriptor = Descriptor {
-            node: "340500".parse().unwrap(),
-            versions: vec![1],
-            suites: vec![Suite::EdDsa],
-            sequence: 0,
-            name: "示例市".to_owned(),
-            endpoints: vec![],
-            tls: vec![],
-            logs: vec![],
-            keys: vec![KeyEntry {
-                key: sign.public().clone(),
-                purpose: Purpose::Sign,
-                state: KeyState::Active,
-                valid_below: None,
-            }],
-            root: roots[0].public().clone(),
-            next_root: thumbprint(roots[1].public()),
-            refresh: 3600,
-            valid_until: 1_900_000_000,
-            predecessor: None,
-            successor: None,
-        };
-        let mut before: Option<Verified> = None;
-        roots
-            .windows(2)
-            .map(|roots| {
-                descriptor.sequence += 1;
-                descriptor.root = roots[0].public().clone();
-                descriptor.next_root = thumbprint(roots[1].public());
-                let signed = descriptor.sign_after(before.as_ref(), &roots[0], 1_780_000_000, &mut rng).unwrap();
-                before.insert(signed).jws().to_owned()
-            })
-            .collect()
+        sample::line(1, 4).iter().map(|(verified, _)| verified.jws().to_owned()).collect()
     }
 
     #[test]

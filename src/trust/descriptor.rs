@@ -307,4 +307,6 @@ fn group(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
+pub mod sample;
+#[cfg(test)]
 mod tests;

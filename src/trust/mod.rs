@@ -3,6 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `descriptor.rs` | what a node says of itself, signed by its root key |
+//! | `line.rs` | which of a node's descriptors vouches for which |
 //! | `wire.rs` | the body of that statement |
 //! | `rotation.rs` | how a key's place is taken by another |
 //! | `state` | where a peer stands; the file is `store/peer_state.rs`, since the store holds to the same steps |
@@ -18,6 +19,7 @@ pub mod certificates;
 pub mod descriptor;
 pub mod invitation;
 pub mod keys;
+pub mod line;
 pub mod member_list;
 pub mod proposed;
 pub mod registry;

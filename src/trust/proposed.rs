@@ -1,6 +1,7 @@
 //! A node that a member list names, held against the descriptors that somebody serves under its address.
 
 use super::descriptor::{Descriptor, DescriptorError, thumbprint};
+use super::line;
 use super::member_list::Member;
 use crate::statement::{NodeId, Verified};
 
@@ -56,66 +57,17 @@ pub fn compare(member: &Member, served: &[String], now: i64) -> Result<Proposed,
 
 /// Whether a descriptor under the list's root is among those served, and each from there on follows on the one before it.
 fn leads_on(member: &Member, served: &[String], newest: &Verified) -> bool {
-    let mut at: Option<Descriptor> = None;
-    for jws in served.iter().rev() {
-        let next = match &at {
-            None => Descriptor::open(jws).ok().filter(|(_, first)| thumbprint(&first.root) == member.root),
-            Some(before) => before.successor(jws).ok(),
-        };
-        let Some((verified, next)) = next else { continue };
-        if verified.digest() == newest.digest() {
-            return at.is_some();
-        }
-        at = Some(next);
-    }
-    false
+    let line = || served.iter().rev().map(String::as_str);
+    line()
+        .filter_map(|jws| Descriptor::open(jws).ok())
+        .filter(|(_, descriptor)| thumbprint(&descriptor.root) == member.root)
+        .any(|(_, from)| line::leads_on(&from, line(), newest))
 }
 
 #[cfg(test)]
 mod tests {
-    use rand::SeedableRng as _;
-    use rand::rngs::StdRng;
-
     use super::*;
-    use crate::statement::{SigningKey, Suite};
-    use crate::trust::descriptor::{KeyEntry, KeyState, Purpose};
-
-    const NOW: i64 = 1_780_000_000;
-
-    /// Descriptors 1 to 4 of a node, oldest first, each signed by the root key that the one before it committed to.
-    fn line(seed: u64) -> Vec<(Verified, Descriptor)> {
-        let mut rng = StdRng::seed_from_u64(seed);
-        let roots: Vec<SigningKey> = (0..5).map(|_| SigningKey::generate(Suite::EdDsa, &mut rng)).collect();
-        let sign = SigningKey::generate(Suite::EdDsa, &mut rng);
-        let mut made: Vec<(Verified, Descriptor)> = Vec::new();
-        for (sequence, roots) in (1..).zip(roots.windows(2)) {
-            let descriptor = Descriptor {
-                node: "340500".parse().unwrap(),
-                versions: vec![1],
-                suites: vec![Suite::EdDsa],
-                sequence,
-                name: "示例市".to_owned(),
-                endpoints: vec!["https://127.0.0.1:7443".to_owned()],
-                tls: vec![],
-                logs: vec![],
-                keys: vec![KeyEntry {
-                    key: sign.public().clone(),
-                    purpose: Purpose::Sign,
-                    state: KeyState::Active,
-                    valid_below: None,
-                }],
-                root: roots[0].public().clone(),
-                next_root: thumbprint(roots[1].public()),
-                refresh: 3600,
-                valid_until: NOW + 1000,
-                predecessor: None,
-                successor: None,
-            };
-            let signed = descriptor.sign_after(made.last().map(|(v, _)| v), &roots[0], NOW, &mut rng).unwrap();
-            made.push((signed, descriptor));
-        }
-        made
-    }
+    use crate::trust::descriptor::sample::{NOW, line};
 
     fn member(of: &Descriptor) -> Member {
         Member {
@@ -133,7 +85,7 @@ mod tests {
 
     #[test]
     fn a_member_is_known_by_the_root_of_the_list_or_by_those_that_followed_on_it() {
-        let line = line(1);
+        let line = line(1, 4);
         for (listed, (_, descriptor)) in line.iter().enumerate() {
             for newest in listed..line.len() {
                 let found = compare(&member(descriptor), &served(&line[..=newest]), NOW).unwrap();
@@ -151,7 +103,7 @@ mod tests {
 
     #[test]
     fn another_root_another_node_and_an_end_are_told_apart() {
-        let (own, other) = (line(1), line(2));
+        let (own, other) = (line(1, 4), line(2, 4));
         let listed = member(&own[0].1);
         assert!(matches!(compare(&listed, &served(&other), NOW), Err(NotTheMember::Root(_))));
         // somebody who serves the true descriptor behind his own
