@@ -156,6 +156,8 @@ struct Judged {
     accepted: Result<(), NotAccepted>,
     /// Whether it could be read at all.
     is_read: bool,
+    /// Its `iat` is held against nothing.
+    is_descriptor: bool,
     /// Its record, and the version that it replaces.
     record: Option<(u128, Option<Digest>)>,
     /// What it says is to be erased.
@@ -302,14 +304,16 @@ impl Passage<'_> {
         });
         let erases = if statement.typ.kind == "erasure" { statement.refs.clone() } else { Vec::new() };
         let (iat, digest, accepted) = (statement.iat, verified.digest(), kind.map(drop));
-        Judged { index, iat, digest, accepted, is_read: true, record, erases }
+        let is_descriptor = statement.typ.kind == "descriptor";
+        Judged { index, iat, digest, accepted, is_read: true, is_descriptor, record, erases }
     }
 }
 
 impl Judged {
     fn refused(index: u64, digest: Digest, why: Refused, is_read: bool) -> Self {
         let accepted = Err(why.into());
-        Self { index, iat: i64::MIN, digest, accepted, is_read, record: None, erases: Vec::new() }
+        let (iat, is_descriptor, record, erases) = (i64::MIN, false, None, Vec::new());
+        Self { index, iat, digest, accepted, is_read, is_descriptor, record, erases }
     }
 }
 
@@ -317,7 +321,7 @@ impl Audit<'_> {
     /// In order: what depends on the statements before this one.
     fn place(&mut self, judged: Judged) {
         let refuse = |refused| Fault::at(judged.index, Wrong::Refused(refused));
-        let backdated = judged.iat < self.max_iat.saturating_sub(TOLERANCE);
+        let backdated = !judged.is_descriptor && judged.iat < self.max_iat.saturating_sub(TOLERANCE);
         self.versions.gaps |= !judged.is_read;
         // what is signed counts, whatever else is wrong with it
         self.max_iat = self.max_iat.max(judged.iat);

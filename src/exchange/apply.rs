@@ -37,6 +37,7 @@ pub async fn apply(
             tiles: &judged.tiles,
             head: complete,
             uploads: &[],
+            unvoided: judged.unvoided,
             max_iat: judged.max_iat,
             now_ms,
         };
@@ -121,7 +122,7 @@ impl Before {
         let gap = match prev {
             Some(prev) if Some(prev) != current => {
                 !self.filled.contains(&(place.clone(), prev))
-                    && (self.gaps.contains(&prev) || db.gap(log.id, &prev, index, &place).await?)
+                    && (self.gaps.contains(&prev) || db.gap(log.id, &prev, (index, index), &place).await?)
             }
             _ => false,
         };
@@ -159,7 +160,7 @@ pub async fn place_one(
     let current = found.get(&key.identity).map(|current| current.digest);
     let prev = verified.statement().prev;
     let gap = match prev {
-        Some(prev) if Some(prev) != current => db.gap(log, &prev, index, &place).await?,
+        Some(prev) if Some(prev) != current => db.gap(log, &prev, (index, index), &place).await?,
         _ => false,
     };
     match step(current, prev, gap) {

@@ -156,6 +156,9 @@ pub enum Fault {
     /// The log is closed or frozen here, or its peer is not active any more.
     #[error("the feed is stopped: {0}")]
     Stopped(String),
+    /// A descriptor declares keys compromised; what they signed is taken back before the log goes on.
+    #[error("its owner declares a key compromised: what that signed is taken back first")]
+    Voids,
     /// Another process of this node has moved this log; look again.
     #[error("another process of this node moved the log")]
     Moved,
@@ -194,7 +197,10 @@ impl Fault {
 
     /// Whether it is this node's own trouble, so that no peer is to blame.
     pub fn is_ours(&self) -> bool {
-        matches!(self, Self::Store(_) | Self::Moved | Self::Inactive | Self::Damaged(_) | Self::Stopped(_))
+        matches!(
+            self,
+            Self::Store(_) | Self::Moved | Self::Voids | Self::Inactive | Self::Damaged(_) | Self::Stopped(_)
+        )
     }
 
     /// What is kept as proof, JSON.

@@ -6,10 +6,10 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::fetch::{self, Chunk};
+use super::fetch;
 use super::follow::{follow, newer};
 use super::head;
-use super::judge::{Judge, Judged};
+use super::judge::{Judge, Judged, judge_all};
 use super::keys::Keys;
 use super::prove::Tiles;
 use super::pull::{Clients, Surroundings, due};
@@ -19,6 +19,7 @@ use crate::log::Origin;
 use crate::quota::HourCount;
 use crate::statement::NodeId;
 use crate::store::{Head, LogRow, LogState, StoreError};
+use crate::trust::compromise::{self, VoidError};
 use crate::trust::registry::Peer;
 
 /// How long a feed rests when it can do nothing: its log is stopped, or the node's own store fails.
@@ -79,12 +80,27 @@ impl Feed {
     pub async fn run(mut self) {
         loop {
             match self.around.db.create_log(&self.origin, false).await {
+                Ok(log) if log.unvoided.is_some() => self.void(log).await,
                 Ok(log) if log.state == LogState::Open => Box::pin(self.turn(log)).await,
                 Ok(_) => tokio::time::sleep(REST).await,
                 Err(error) => {
                     tracing::warn!(origin = %self.origin, %error, "the store fails the feed");
                     rest(&error).await;
                 }
+            }
+        }
+    }
+
+    /// Takes back what compromised keys signed, whether or not anybody can be asked for more.
+    async fn void(&self, log: LogRow) {
+        match compromise::void(&self.around.db, &self.around.kinds, log).await {
+            Ok(log) => {
+                tracing::warn!(origin = %self.origin, descriptor = log.descriptor, "took back what a compromised key signed");
+            }
+            Err(VoidError::Moved) => {}
+            Err(error) => {
+                tracing::error!(origin = %self.origin, %error, "cannot take back what a compromised key signed");
+                tokio::time::sleep(REST).await;
             }
         }
     }
@@ -185,6 +201,7 @@ impl Feed {
             edge: log.edge.clone(),
             max_iat: log.max_iat,
             descriptors: self.descriptors_left(),
+            unvoided: None,
         };
         let (to_judge, chunks) = mpsc::channel(1);
         let (to_apply, mut judged) = mpsc::channel::<Judged>(1);
@@ -296,7 +313,7 @@ impl Feed {
             fault => fault,
         };
         if fault.is_ours() {
-            if !matches!(fault, Fault::Moved | Fault::Inactive) {
+            if !matches!(fault, Fault::Moved | Fault::Voids | Fault::Inactive) {
                 tracing::warn!(origin = %self.origin, %fault, "this node fails the feed");
             }
             return match &fault {
@@ -347,38 +364,6 @@ impl Feed {
 async fn rest(error: &StoreError) {
     let full = matches!(error, StoreError::Full(_));
     tokio::time::sleep(if full { REST_FULL } else { REST }).await;
-}
-
-/// Judges chunk after chunk on threads that may block.
-async fn judge_all(
-    mut judge: Judge,
-    note: String,
-    mut chunks: mpsc::Receiver<Chunk>,
-    to_apply: mpsc::Sender<Judged>,
-) -> Result<(), Fault> {
-    let note: Arc<str> = note.into();
-    while let Some(chunk) = chunks.recv().await {
-        let note = Arc::clone(&note);
-        let work = move || {
-            let judged = judge.chunk(&chunk, &note);
-            Ok((judge, judged))
-        };
-        let (back, judged) = blocking(work).await?;
-        judge = back;
-        let (good, fault) = match judged {
-            Ok(judged) => (Some(judged), None),
-            Err((before, fault)) => (before, Some(fault)),
-        };
-        if let Some(judged) = good
-            && to_apply.send(judged).await.is_err()
-        {
-            return Ok(()); // the last stage has failed, and says why
-        }
-        if let Some(fault) = fault {
-            return Err(fault);
-        }
-    }
-    Ok(())
 }
 
 /// Runs what computes for long on a thread that may.

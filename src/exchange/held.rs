@@ -65,6 +65,7 @@ async fn settle(db: &Db, log: &LogRow, index: u64, stored: Stored) -> Result<(),
         match db.settle(log.id, index, &placed).await {
             Ok(()) => return Ok(()),
             Err(AppendError::Superseded(_)) => {}
+            Err(AppendError::Moved) => return Err(Fault::Moved),
             Err(AppendError::Store(error)) => return Err(error.into()),
             Err(other) => return Err(Fault::Damaged(other.to_string())),
         }

@@ -1,10 +1,14 @@
 //! A chunk of proven entries becomes judged statements: bodies against entries, signatures in batches under the keys
 //! valid at each index, then schema, rules and place. All of it is computing, on as many threads as there are cores.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::mpsc;
 
 use super::Fault;
 use super::client::Line;
+use super::feed::blocking;
 use super::fetch::Chunk;
 use super::keys::Keys;
 use crate::clock::Clock;
@@ -34,6 +38,8 @@ pub struct Judge {
     pub max_iat: i64,
     /// How many more descriptors it may read.
     pub descriptors: u32,
+    /// From where on the last descriptor voids what compromised keys signed.
+    pub unvoided: Option<u64>,
 }
 
 /// A chunk, ready for its transaction.
@@ -52,6 +58,8 @@ pub struct Judged {
     pub descriptors: Vec<Verified>,
     /// Descriptors among them, good or not.
     pub read: u32,
+    /// From where on the last of them, a descriptor, voids what compromised keys signed.
+    pub unvoided: Option<u64>,
 }
 
 /// What a fault in a chunk leaves to be stored, and the fault.
@@ -68,6 +76,7 @@ impl Judge {
 
         let mut stored: Vec<Stored> = Vec::with_capacity(read.len());
         let (mut descriptors, mut met) = (Vec::new(), 0);
+        let mut unvoided = None;
         let mut at = 0;
         while at < read.len() {
             if read[at].is_descriptor() {
@@ -89,6 +98,10 @@ impl Judge {
                 }
                 stored.push(descriptor);
                 at += 1;
+                unvoided = self.unvoided.take();
+                if unvoided.is_some() {
+                    break; // what is behind it is judged when that is done
+                }
                 continue;
             }
             let end = (at..read.len()).find(|i| read[*i].is_descriptor()).unwrap_or(read.len());
@@ -114,7 +127,11 @@ impl Judge {
             max_iat: self.max_iat,
             descriptors,
             read: met,
+            unvoided,
         };
+        if unvoided.is_some() {
+            return Err((Some(judged), Fault::Voids));
+        }
         if at == read.len() {
             return Ok(judged);
         }
@@ -139,6 +156,7 @@ impl Judge {
         let place = Place { now: self.clock.now().max(iat), ..self.place(self.max_iat) };
         let stored = settle(&self.kinds, &place, entry.class, verified);
         if matches!(stored, Stored::Accepted(..)) {
+            self.unvoided = self.keys.voids(index, &next, &self.origin);
             self.keys.take(index, next);
         }
         self.max_iat = self.max_iat.max(iat);
@@ -184,6 +202,38 @@ impl Judge {
     fn place(&self, max_iat: i64) -> Place<'_> {
         Place { owner: &self.origin.node, log: self.origin.log, max_iat, now: self.clock.now() }
     }
+}
+
+/// Judges chunk after chunk on threads that may block.
+pub async fn judge_all(
+    mut judge: Judge,
+    note: String,
+    mut chunks: mpsc::Receiver<Chunk>,
+    to_apply: mpsc::Sender<Judged>,
+) -> Result<(), Fault> {
+    let note: Arc<str> = note.into();
+    while let Some(chunk) = chunks.recv().await {
+        let note = Arc::clone(&note);
+        let work = move || {
+            let judged = judge.chunk(&chunk, &note);
+            Ok((judge, judged))
+        };
+        let (back, judged) = blocking(work).await?;
+        judge = back;
+        let (good, fault) = match judged {
+            Ok(judged) => (Some(judged), None),
+            Err((before, fault)) => (before, Some(fault)),
+        };
+        if let Some(judged) = good
+            && to_apply.send(judged).await.is_err()
+        {
+            return Ok(()); // the last stage has failed, and says why
+        }
+        if let Some(fault) = fault {
+            return Err(fault);
+        }
+    }
+    Ok(())
 }
 
 /// The verdict on a verified statement, as it is stored.

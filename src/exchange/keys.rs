@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::log::Origin;
 use crate::statement::{KeyRing, Refused, Verified};
+use crate::trust::compromise::{newly, unvoided};
 use crate::trust::descriptor::Descriptor;
 use crate::trust::line::{Link, leads_back, leads_on};
 
@@ -64,6 +66,12 @@ impl Keys {
             None => return Err(Refused::UnknownKey),
         };
         next.map_err(|error| broken(&error))
+    }
+
+    /// From where on a descriptor at `index` voids what compromised keys signed in this log; None if it voids nothing that
+    /// the last one did not.
+    pub fn voids(&self, index: u64, next: &Descriptor, origin: &Origin) -> Option<u64> {
+        unvoided(&newly(self.last.as_deref(), next, origin), index)
     }
 
     /// From here on a descriptor's keys are valid.

@@ -78,7 +78,7 @@ impl Appender {
             Some(file) => memory::recall(file).await?,
             None => None,
         };
-        let tip = Tip::load(&db, &origin).await?;
+        let tip = Tip::load(&db, &kinds, &origin).await?;
         let (note, notes) = watch::channel(tip.note().to_owned());
         let mut remembering = JoinSet::new();
         if let Some(file) = file {
@@ -269,6 +269,7 @@ impl Task {
         match outcome {
             Ok(()) => {
                 self.stand_at(sealed.tip().clone());
+                self.take_back().await;
                 let done = sealed.answer_all();
                 // some milliseconds, in which the next commit may begin
                 tokio::task::spawn_blocking(move || drop(done));
@@ -277,6 +278,16 @@ impl Task {
                 Ok(next)
             }
             Err(error) => self.again(sealed, error, next).await,
+        }
+    }
+
+    /// What a key signed that was just declared compromised is taken back before anybody hears of it; should that fail, it
+    /// is done before the next append.
+    async fn take_back(&mut self) {
+        if self.tip.row().unvoided.is_some()
+            && let Err(error) = self.reload().await
+        {
+            tracing::error!(origin = %self.origin, %error, "cannot take back what a compromised key signed");
         }
     }
 
@@ -341,7 +352,7 @@ impl Task {
     /// Reads the log again. One that shows less than this process has seen, or another root, has lost history: nothing
     /// may be appended to it.
     async fn reload(&mut self) -> Result<(), AppendError> {
-        let tip = Tip::load(&self.db, &self.origin).await?;
+        let tip = Tip::load(&self.db, &self.judged_by.kinds, &self.origin).await?;
         if !memory::goes_on(&self.db, tip.row(), self.tip.size(), &self.tip.root()).await? {
             return Err(AppendError::Stopped(format!(
                 "the store, with {} entries of {}, does not go on from the {} that were committed: it has lost history",

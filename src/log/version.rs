@@ -15,6 +15,9 @@
 //! A version may name one whose body is not here (withheld from this node, or erased): what the gap said is not known, but
 //! that it was replaced is, so the version takes the place of whatever is current; a second one at that place that names the
 //! same gap is refused, as it is where the body is known.
+//!
+//! A descriptor that declares a key compromised voids what stands before it ([`again`]): the places of what is void are
+//! judged anew, in the order of the log and as if the void had not been there, before anything behind the descriptor is.
 
 use std::collections::HashSet;
 
@@ -44,6 +47,50 @@ pub fn step(current: Option<Digest>, prev: Option<Digest>, gap: bool) -> Step {
     } else {
         Step::Refused
     }
+}
+
+/// A version at one place that is judged once more, because a key was declared compromised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Again {
+    /// Its digest.
+    pub digest: Digest,
+    /// What it says it replaces.
+    pub prev: Option<Digest>,
+    /// Whether that names an entry without a body which nothing before all of these has replaced.
+    pub gap: bool,
+    /// Whether a compromised key signed it.
+    pub void: bool,
+}
+
+/// What becomes of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Becomes {
+    /// It stands, and replaces this version.
+    Accepted(Option<Digest>),
+    /// It replaces what is not current.
+    Superseded,
+    /// It counts for nothing.
+    Void,
+}
+
+/// Judges the versions of a place anew, in the order of the log, from the version that was current before them.
+pub fn again(mut current: Option<Digest>, versions: &[Again]) -> Vec<Becomes> {
+    let mut filled = HashSet::new();
+    let judge = |version: &Again| {
+        if version.void {
+            return Becomes::Void;
+        }
+        let gap = version.gap && version.prev.is_none_or(|prev| !filled.contains(&prev));
+        let step = step(current, version.prev, gap);
+        if step == Step::Refused {
+            return Becomes::Superseded;
+        }
+        if step == Step::OverGap {
+            filled.extend(version.prev);
+        }
+        Becomes::Accepted(std::mem::replace(&mut current, Some(version.digest)))
+    };
+    versions.iter().map(judge).collect()
 }
 
 /// What is held, and keeps records behind it waiting.
@@ -84,6 +131,19 @@ mod tests {
             assert_eq!(step(current, prev, false), Step::Refused);
         }
         assert_eq!(step(Some(a), Some(b), true), Step::OverGap);
+    }
+
+    #[test]
+    fn what_was_refused_for_a_void_version_stands_again() {
+        let [a, b, c, d, gap] = [b"a", b"b", b"c", b"d", b"g"].map(|text| Digest::of(text));
+        let version = |digest, prev, void| Again { digest, prev, gap: prev == Some(gap), void };
+        let good = [version(b, Some(a), false), version(c, Some(a), false), version(d, Some(b), false)];
+        let accepted = |prev| Becomes::Accepted(Some(prev));
+        assert_eq!(again(Some(a), &good), [accepted(a), Becomes::Superseded, accepted(b)]);
+        let void = [version(b, Some(a), true), good[1], good[2]];
+        assert_eq!(again(Some(a), &void), [Becomes::Void, accepted(a), Becomes::Superseded]);
+        let over = [version(b, Some(gap), true), version(c, Some(gap), false), version(d, Some(gap), false)];
+        assert_eq!(again(None, &over), [Becomes::Void, Becomes::Accepted(None), Becomes::Superseded]);
     }
 
     #[test]

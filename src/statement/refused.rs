@@ -60,6 +60,9 @@ pub enum Refused {
     /// `iat` is more than 300 s below an earlier one of its log.
     #[error("iat more than 300 s below an earlier one of its log")]
     Backdated,
+    /// Signed by a key that its owner has declared compromised, at an index from which on that is void.
+    #[error("signed by a key that was compromised by then")]
+    Compromised,
     /// `prev` is not the current version of the record.
     #[error("prev is not the current version of the record")]
     Prev,
@@ -96,6 +99,7 @@ impl Refused {
             Self::Digest => "digest",
             Self::Backdated => "backdated",
             Self::Prev => "prev",
+            Self::Compromised => "compromised",
             Self::WrongLog => "wrong-log",
         }
     }

@@ -98,6 +98,9 @@ pub struct Append<'a> {
     pub head: Option<&'a Head>,
     /// The progress of the uploads that they came from.
     pub uploads: &'a [UploadStep],
+    /// From where on what compromised keys signed is void, where a descriptor among the entries declares some that the one
+    /// before it did not. It is the last of the entries of a mirror.
+    pub unvoided: Option<u64>,
     /// The highest `iat` up to the last of them, of all statements whose signatures are good, whatever came of them.
     pub max_iat: i64,
     /// Now, milliseconds since 1970.
@@ -121,14 +124,15 @@ pub enum AppendError {
     Store(#[from] StoreError),
 }
 
-// The compare-and-swap: whoever read the log before another appended to it changes no row. An own log's head moves with
+// The compare-and-swap: whoever read the log before another appended to it changes no row, nor whoever comes before void
+// statements have been looked through. An own log's head moves with
 // its size, a mirror's stands ahead of it.
 const GROW: &str = "UPDATE log SET size = $1, edge = $2, max_iat = $3, descriptor = COALESCE($4, descriptor), \
      head_size = COALESCE($5, head_size), head_root = COALESCE($6, head_root), \
      head_note = COALESCE($7, head_note), head_ms = COALESCE($8, head_ms), \
      complete_size = COALESCE($9, complete_size), complete_root = COALESCE($10, complete_root), \
-     complete_note = COALESCE($11, complete_note), complete_ms = COALESCE($12, complete_ms) \
-     WHERE id = $13 AND size = $14 AND state = 'open'";
+     complete_note = COALESCE($11, complete_note), complete_ms = COALESCE($12, complete_ms), unvoided = $13 \
+     WHERE id = $14 AND size = $15 AND state = 'open' AND unvoided IS NULL";
 const AT: &str = "SELECT digest FROM statement WHERE log = $1 AND idx = $2";
 
 static TILES: LazyLock<MultiRow> = LazyLock::new(|| MultiRow::new("INSERT INTO tile (log, level, n, hashes)", 4, ""));
@@ -217,6 +221,7 @@ async fn grow(tx: &mut Tx, append: &Append<'_>, rows: &Rows<'_>) -> Result<(), A
         .bind(complete.map(|head| &head.root[..]))
         .bind(complete.map(|head| head.note.as_str()))
         .bind(complete.map(|head| head.seen_ms))
+        .bind(append.unvoided.map(int))
         .bind(append.log.id)
         .bind(int(append.log.size))
         .execute(c))?;

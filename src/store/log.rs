@@ -53,6 +53,9 @@ pub struct LogRow {
     pub max_iat: i64,
     /// The index of the last descriptor among them.
     pub descriptor: Option<u64>,
+    /// The last descriptor declares keys compromised, and what they signed from this index on is still to be looked through:
+    /// until that is done nothing is appended.
+    pub unvoided: Option<u64>,
     /// The newest checkpoint.
     pub head: Option<Head>,
     /// The newest checkpoint whose entries are all stored: what is served to others. An own log's is its head.
@@ -64,13 +67,13 @@ pub type Tiles = Vec<FullTile>;
 
 const CREATE: &str = "INSERT INTO log (origin, hash, node, name, generation, own, state, size, edge, max_iat) \
      VALUES ($1, $2, $3, $4, $5, $6, 'open', 0, $7, 0) ON CONFLICT DO NOTHING";
-const BY_ORIGIN: &str = "SELECT id, origin, own, state, reason, size, edge, max_iat, descriptor, \
+const BY_ORIGIN: &str = "SELECT id, origin, own, state, reason, size, edge, max_iat, descriptor, unvoided, \
      head_size, head_root, head_note, head_ms, complete_size, complete_root, complete_note, complete_ms \
      FROM log WHERE origin = $1";
-const BY_HASH: &str = "SELECT id, origin, own, state, reason, size, edge, max_iat, descriptor, \
+const BY_HASH: &str = "SELECT id, origin, own, state, reason, size, edge, max_iat, descriptor, unvoided, \
      head_size, head_root, head_note, head_ms, complete_size, complete_root, complete_note, complete_ms \
      FROM log WHERE hash = $1";
-const ALL: &str = "SELECT id, origin, own, state, reason, size, edge, max_iat, descriptor, \
+const ALL: &str = "SELECT id, origin, own, state, reason, size, edge, max_iat, descriptor, unvoided, \
      head_size, head_root, head_note, head_ms, complete_size, complete_root, complete_note, complete_ms \
      FROM log ORDER BY origin";
 // A head never goes back, and never changes its root at the same size, whatever the caller believes.
@@ -198,6 +201,7 @@ struct Row {
     edge: Vec<u8>,
     max_iat: i64,
     descriptor: Option<i64>,
+    unvoided: Option<i64>,
     head_size: Option<i64>,
     head_root: Option<Vec<u8>>,
     head_note: Option<String>,
@@ -230,6 +234,7 @@ impl TryFrom<Row> for LogRow {
             edge: Edge::decode(size, &row.edge).map_err(|error| StoreError::Corrupt(error.to_string()))?,
             max_iat: row.max_iat,
             descriptor: row.descriptor.map(nat).transpose()?,
+            unvoided: row.unvoided.map(nat).transpose()?,
             head: newest,
             complete,
         })

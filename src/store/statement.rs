@@ -55,6 +55,7 @@ const ABOUT_IT: &str = "SELECT s.log, s.idx, s.class, s.digest, s.verdict, s.rea
 // Whoever comes second finds it settled.
 const SETTLE: &str = "UPDATE statement SET verdict = $1, reason = $2, subject = $3, identity = $4, instead = $5 \
      WHERE log = $6 AND idx = $7 AND verdict = 'held'";
+const UNLESS_VOIDING: &str = "UPDATE log SET size = size WHERE id = $1 AND unvoided IS NULL";
 const ANY_HELD: &str = "SELECT idx FROM statement WHERE log = $1 AND verdict = 'held' LIMIT 1";
 // `verdict <> 'accepted'` is the condition of the index
 static WAITING: LazyLock<String> = LazyLock::new(|| {
@@ -69,7 +70,7 @@ const WAITING_KIND: &str = "SELECT idx FROM statement WHERE log = $1 AND kind = 
      AND identity IS NULL LIMIT 1";
 const GAP: &str = "SELECT g.idx FROM statement g WHERE g.digest = $1 AND g.log = $2 AND g.idx < $3 \
      AND g.verdict = 'unread' AND NOT EXISTS (SELECT 1 FROM statement f WHERE f.prev = $1 AND f.log = $2 \
-     AND f.idx < $3 AND f.kind = $4 AND f.identity = $5 AND f.verdict = 'accepted') LIMIT 1";
+     AND f.idx < $4 AND f.kind = $5 AND f.identity = $6 AND f.verdict = 'accepted') LIMIT 1";
 
 impl Db {
     /// Entries from `first` on, `count` of them or as many as there are.
@@ -162,12 +163,19 @@ impl Db {
     }
 
     /// Whether a digest names an entry of a log below an index whose body is not here, and that no accepted record of
-    /// this place below it has replaced yet.
-    pub async fn gap(&self, log: i64, digest: &Digest, below: u64, place: &Identified) -> Result<bool, StoreError> {
+    /// this place below another has replaced.
+    pub async fn gap(
+        &self,
+        log: i64,
+        digest: &Digest,
+        (below, replaced_below): (u64, u64),
+        place: &Identified,
+    ) -> Result<bool, StoreError> {
         let row: Option<(i64,)> = on!(read self, c => sqlx::query_as(GAP)
             .bind(&digest.as_bytes()[..])
             .bind(log)
             .bind(int(below))
+            .bind(int(replaced_below))
             .bind(&place.0)
             .bind(&place.1[..])
             .fetch_optional(c))?;
@@ -180,6 +188,10 @@ impl Db {
         let projections = Projections::of(index, std::iter::once(stored))?;
         retry(|| async {
             let mut tx = self.begin().await?;
+            // nobody judges by versions that are about to be void
+            if on!(change tx, c => sqlx::query(UNLESS_VOIDING).bind(log).execute(c))? == 0 {
+                return Err(AppendError::Moved);
+            }
             let settled = on!(change tx, c => sqlx::query(SETTLE)
                 .bind(columns.verdict)
                 .bind(columns.reason.as_deref())

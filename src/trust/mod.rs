@@ -5,6 +5,7 @@
 //! | `descriptor.rs` | what a node says of itself, signed by its root key |
 //! | `line.rs` | which of a node's descriptors vouches for which |
 //! | `wire.rs` | the body of that statement |
+//! | `compromise.rs` | what compromised keys signed is void |
 //! | `rotation.rs` | how a key's place is taken by another |
 //! | `state` | where a peer stands; the file is `store/peer_state.rs`, since the store holds to the same steps |
 //! | `member_list.rs` | a federation's list of members, which proposes peers |
@@ -16,6 +17,7 @@
 //! | `keys/` | a node's private keys: files, passphrases, which one signs now |
 
 pub mod certificates;
+pub mod compromise;
 pub mod descriptor;
 pub mod invitation;
 pub mod keys;

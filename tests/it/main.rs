@@ -9,6 +9,7 @@ mod audit;
 mod ceremony;
 mod city;
 mod command_line;
+mod compromise;
 mod crash;
 mod database;
 mod demo;

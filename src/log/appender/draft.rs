@@ -14,6 +14,7 @@ use crate::store::append::Stored;
 use crate::store::statement::{Body, StatementRow};
 use crate::store::upload::UploadStep;
 use crate::store::{Db, Head, LogRow, NewEntry, StoreError};
+use crate::trust::compromise::{self, VoidError, newly, unvoided};
 use crate::trust::descriptor::Descriptor;
 use crate::trust::keys::KeyStore;
 
@@ -44,6 +45,7 @@ pub(super) struct Draft {
     keys: Option<Keys>,
     max_iat: i64,
     descriptor: Option<u64>,
+    unvoided: Option<u64>,
     entries: Vec<NewEntry>,
     /// The tree with them, and the tiles that they filled.
     edge: Edge,
@@ -56,12 +58,18 @@ pub(super) struct Draft {
 }
 
 impl Tip {
-    /// The log as it stands now, with the keys that are valid at its end.
-    pub(super) async fn load(db: &Db, origin: &Origin) -> Result<Self, AppendError> {
-        let row = db
-            .log(origin)
-            .await?
-            .ok_or_else(|| AppendError::Stopped(format!("{origin} is not in the store; `kaopu init` makes it")))?;
+    /// The log as it stands now, with the keys that are valid at its end; what compromised keys signed is taken back first.
+    pub(super) async fn load(db: &Db, kinds: &Kinds, origin: &Origin) -> Result<Self, AppendError> {
+        let gone = || AppendError::Stopped(format!("{origin} is not in the store; `kaopu init` makes it"));
+        let mut row = db.log(origin).await?.ok_or_else(gone)?;
+        while row.unvoided.is_some() {
+            row = match compromise::void(db, kinds, row).await {
+                Ok(row) => row,
+                Err(VoidError::Moved) => db.log(origin).await?.ok_or_else(gone)?,
+                Err(VoidError::Store(error)) => return Err(error.into()),
+                Err(VoidError::Descriptor(error)) => return Err(StoreError::Corrupt(error.to_string()).into()),
+            };
+        }
         let descriptor = match row.descriptor {
             None => None,
             Some(index) => db.statements(row.id, index, 1).await?.pop(),
@@ -120,6 +128,7 @@ impl Draft {
             keys: tip.keys,
             max_iat: tip.row.max_iat,
             descriptor: tip.row.descriptor,
+            unvoided: None,
             edge: tip.row.edge.clone(),
             tiles: Vec::new(),
             base: tip.row,
@@ -169,6 +178,9 @@ impl Draft {
                 self.keys = judged.keys;
                 self.max_iat = judged.max_iat;
                 self.descriptor = judged.descriptor;
+                self.unvoided = judged.unvoided;
+                // what is behind it is judged when that is done
+                self.full |= self.unvoided.is_some();
                 let step = self.uploads.len();
                 self.uploads.extend_from_slice(&job.handed_in.uploads);
                 let (entries, uploads) = (first..self.entries.len(), step..self.uploads.len());
@@ -184,6 +196,7 @@ impl Draft {
             keys: self.keys.clone(),
             max_iat: self.max_iat,
             descriptor: self.descriptor,
+            unvoided: self.unvoided,
         };
         let first = self.base.size + self.entries.len() as u64;
         let now = self.judged_by.clock.now();
@@ -205,6 +218,9 @@ impl Draft {
                 Verdict::Refused(why) => return Err(refused(why)),
             };
             if let Some(keys) = keys {
+                let before = judged.keys.as_ref().map(|keys| &*keys.descriptor);
+                let from = unvoided(&newly(before, &keys.descriptor, origin), index);
+                judged.unvoided = [judged.unvoided, from].into_iter().flatten().min();
                 judged.keys = Some(keys);
                 judged.descriptor = Some(index);
             }
@@ -233,6 +249,7 @@ impl Draft {
             edge: self.edge,
             max_iat: self.max_iat,
             descriptor: self.descriptor,
+            unvoided: self.unvoided,
             head: Some(head.clone()),
             complete: Some(head.clone()),
             ..self.base.clone()
@@ -279,6 +296,7 @@ struct Judged {
     keys: Option<Keys>,
     max_iat: i64,
     descriptor: Option<u64>,
+    unvoided: Option<u64>,
 }
 
 impl Judged {

@@ -39,6 +39,7 @@ impl Sealed {
             tiles: &self.tiles,
             head: Some(&self.head),
             uploads: &self.uploads,
+            unvoided: self.tip.row().unvoided,
             max_iat: self.tip.row().max_iat,
             now_ms: self.now_ms,
         }

@@ -17,6 +17,7 @@ CREATE TABLE log (
   edge        BYTEA NOT NULL, -- the partial tiles of the tree over them, level by level
   max_iat     BIGINT NOT NULL, -- the highest iat among them, seconds
   descriptor  BIGINT, -- index of the last descriptor among them
+  unvoided    BIGINT, -- a descriptor voids what compromised keys signed from here on, still to be done
   head_size   BIGINT, -- the newest checkpoint that this node stands by; an own log's is its size
   head_root   BYTEA,
   head_note   TEXT COLLATE "C", -- the signed note

@@ -17,6 +17,7 @@ CREATE TABLE log (
   edge        BLOB NOT NULL,                -- the partial tiles of the tree over them, level by level
   max_iat     INTEGER NOT NULL,             -- the highest iat among them, seconds
   descriptor  INTEGER,                      -- index of the last descriptor among them
+  unvoided    INTEGER,                      -- a descriptor voids what compromised keys signed from here on, still to be done
   head_size   INTEGER,                      -- the newest checkpoint that this node stands by; an own log's is its size
   head_root   BLOB,
   head_note   TEXT,                         -- the signed note
