@@ -128,11 +128,11 @@ fn words(ends: &Ends, left: i64) -> String {
         left => format!("ends in {} days", left / DAY),
     };
     let remedy = match (ends.own, ends.what) {
-        (true, What::Certificate) => "renew it and put it in its file: a running node takes it in by itself",
+        (true, What::Certificate) => "renew it with `kaopu key rotate certificate`, or put yours in its file: a running node takes it in by itself",
         (true, What::Authority) => {
             "`kaopu key rotate ca` makes the next one: begin while all peers can still pick it up"
         }
-        (true, What::Descriptor) => "`kaopu key rotate` issues a newer one: it needs the root key",
+        (true, What::Descriptor) => "`kaopu key renew` issues a newer one: it needs the root key",
         (false, _) => "tell its administrator, before it is refused",
     };
     format!("{whose} {} {when}: {remedy}", ends.what.as_str())
