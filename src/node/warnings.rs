@@ -128,7 +128,9 @@ fn words(ends: &Ends, left: i64) -> String {
         left => format!("ends in {} days", left / DAY),
     };
     let remedy = match (ends.own, ends.what) {
-        (true, What::Certificate) => "renew it with `kaopu key rotate certificate`, or put yours in its file: a running node takes it in by itself",
+        (true, What::Certificate) => {
+            "renew it with `kaopu key rotate certificate`, or put yours in its file: a running node takes it in by itself"
+        }
         (true, What::Authority) => {
             "`kaopu key rotate ca` makes the next one: begin while all peers can still pick it up"
         }
