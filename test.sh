@@ -122,13 +122,16 @@ need_rust() {
   echo "rust $have"
 }
 
-# A C compiler for SQLite, zstd and aws-lc; perl and make for the OpenSSL that josekit builds; PostgreSQL for the tests.
+# A C compiler for SQLite, zstd and aws-lc; perl and make for the OpenSSL that josekit builds; PostgreSQL and a
+# software token (SoftHSM2, with pkcs11-tool to make keys on it) for the tests.
 need_packages() {
   local missing=()
   command -v cc >/dev/null || missing+=(gcc libc6-dev)
   command -v make >/dev/null || missing+=(make)
   perl -MFindBin -MIPC::Cmd -e1 >/dev/null 2>&1 || missing+=(perl)
   find_postgres || missing+=(postgresql)
+  command -v softhsm2-util >/dev/null || missing+=(softhsm2)
+  command -v pkcs11-tool >/dev/null || missing+=(opensc)
   [ ${#missing[@]} -eq 0 ] || install "${missing[@]}"
   find_postgres || fail "PostgreSQL's initdb is nowhere to be found: install the package postgresql."
   echo "postgresql in $POSTGRES_BIN"

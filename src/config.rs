@@ -15,6 +15,7 @@ pub use self::federation::Federation;
 pub use self::group::Member;
 use crate::statement::{Audience, NodeId, Reader};
 
+mod keys;
 mod limits;
 
 pub use limits::{Limits, PeerLimits};
@@ -35,6 +36,9 @@ pub struct Config {
     /// Where its keys and certificates are.
     #[serde(default)]
     pub files: Files,
+    /// Which keys are on tokens.
+    #[serde(default)]
+    pub keys: keys::Keys,
     /// Groups that an audience may name: node ids, or the first digits of divisions.
     #[serde(default)]
     pub groups: BTreeMap<String, Vec<Member>>,

@@ -110,7 +110,7 @@ impl Node {
         let id = config.node.id.clone();
         let kinds = kinds(&config)?;
         let passphrases = Passphrases::of_node(config.files.passphrase.clone());
-        let keys = KeyStore::open(&config.files.keys, passphrases.clone());
+        let keys = KeyStore::with_tokens(&config.files.keys, passphrases.clone(), config.keys.all());
         let db = Db::open(config.store.expose()).await?;
         let (records, descriptor) = own_log(&db, &id, LogName::Records).await?;
         let (exchange, _) = own_log(&db, &id, LogName::Exchange).await?;

@@ -7,6 +7,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use clap::ValueEnum;
@@ -18,13 +19,16 @@ use kaopu::log::origin::LogName;
 use kaopu::node::rng;
 use kaopu::statement::{Kinds, NodeId, Suite, Verified};
 use kaopu::store::Db;
-use kaopu::trust::certificates::{self, Wanted};
+use kaopu::trust::certificates::{self, Made, Wanted};
 use kaopu::trust::descriptor::{
     DESCRIPTOR_HOLDS, Descriptor, KeyState, LogEntry, TlsTrust, is_endpoint, spoken, thumbprint,
 };
 use kaopu::trust::keys::passphrase::SHORTEST;
-use kaopu::trust::keys::{AtRest, NodeKeys, Passphrases, RootKeys, write_private, write_secret};
+use kaopu::trust::keys::{AtRest, NodeKeys, Passphrases, RootKeys, read_private, write_private, write_secret};
+use kaopu::trust::tls::{Identity, vouched_for};
+use kaopu::trust::token::TokenUri;
 use serde_json::json;
+use zeroize::Zeroizing;
 
 use super::{Shared, print_json, print_line};
 
@@ -59,9 +63,28 @@ pub struct Init {
     /// Keep the private keys in clear, in files that only their owner can read
     #[arg(long)]
     unencrypted: bool,
+    /// An authority of your own (its certificate), instead of one that is made here
+    #[arg(long, value_name = "FILE", requires_all = ["certificate", "certificate_key"])]
+    ca: Option<PathBuf>,
+    /// The node's certificate under it, with those between; its URI is kaopu:node:ID
+    #[arg(long, value_name = "FILE", requires = "ca")]
+    certificate: Option<PathBuf>,
+    /// The key of that certificate
+    #[arg(long, value_name = "FILE", requires = "ca")]
+    certificate_key: Option<PathBuf>,
+    /// The key that signs statements is on a token: pkcs11:token=…;object=…?module-path=…&pin-source=file:…
+    #[arg(long, value_name = "URI")]
+    sign: Option<TokenUri>,
     /// The suite that signs statements and descriptors
     #[arg(long, value_enum, ignore_case = true, default_value = "EdDSA")]
     suite: SuiteName,
+}
+
+/// Authority and certificate, made or brought, as PEM.
+struct Certificates {
+    ca: String,
+    ca_key: Option<Zeroizing<String>>,
+    node: Made,
 }
 
 /// How the keys are kept at rest.
@@ -102,9 +125,13 @@ impl Init {
         let db = self.open_store().await?;
         self.check_unused(&db).await?;
 
-        let keys = NodeKeys::generate(self.suite.into(), &mut rng());
+        let mut keys = NodeKeys::generate(self.suite.into(), &mut rng());
+        if let Some(uri) = &self.sign {
+            keys.sign = Arc::new(uri.open()?);
+        }
+        let certificates = self.certificates(&url, &clock)?;
         let roots = RootKeys::generate(self.suite.into(), &mut rng());
-        let ca = self.write_files(&keys, &roots, &at_rest, &url, clock.now())?;
+        let ca = self.write_files(&keys, &roots, &at_rest, &certificates)?;
         let descriptor = self.describe(&keys, &roots, ca, &url, clock.now());
         let signed = descriptor.sign(&roots.root, clock.now(), &mut rng())?;
         let begun = self.begin_logs(&db, &keys, &signed, &clock).await;
@@ -205,8 +232,7 @@ impl Init {
         keys: &NodeKeys,
         roots: &RootKeys,
         at_rest: &Kept,
-        url: &str,
-        now: i64,
+        certificates: &Certificates,
     ) -> anyhow::Result<TlsTrust> {
         let folder = |name: &str| -> anyhow::Result<PathBuf> {
             let path = self.dir.join(name);
@@ -217,16 +243,38 @@ impl Init {
         keys.write(&key_folder, &at_rest.node)?;
         write_secret(&key_folder.join("person.key"), PersonKey::generate(&mut rng()).to_text().as_bytes())?;
         roots.write(&key_folder, &at_rest.root)?;
-        let host = url.parse::<http::Uri>()?.host().map(str::to_owned);
-        let wanted = Wanted { node: &self.node, host: host.as_deref(), now };
-        let ca = certificates::make_ca(&wanted)?;
-        let node = certificates::make_node(&wanted, &ca)?;
-        write_private(&certs.join("ca.key"), &ca.key, &at_rest.node)?;
+        let Certificates { ca, ca_key, node } = certificates;
+        if let Some(key) = ca_key {
+            write_private(&certs.join("ca.key"), key, &at_rest.node)?;
+        }
         write_private(&certs.join("node.key"), &node.key, &at_rest.node)?;
-        self.write("certs/ca.pem", &ca.certificate)?;
+        self.write("certs/ca.pem", ca)?;
         self.write("certs/node.pem", &node.certificate)?;
-        let certificate = certificates::read_chain(&ca.certificate)?.swap_remove(0);
+        let certificate = certificates::read_chain(ca)?.swap_remove(0);
         Ok(TlsTrust { certificate, state: KeyState::Active })
+    }
+
+    /// Made here, or brought: then peers must be able to take them.
+    fn certificates(&self, url: &str, clock: &Clock) -> anyhow::Result<Certificates> {
+        let (Some(ca), Some(chain), Some(key)) = (&self.ca, &self.certificate, &self.certificate_key) else {
+            let host = url.parse::<http::Uri>()?.host().map(str::to_owned);
+            let wanted = Wanted { node: &self.node, host: host.as_deref(), now: clock.now() };
+            let ca = certificates::make_ca(&wanted)?;
+            let node = certificates::make_node(&wanted, &ca)?;
+            return Ok(Certificates { ca: ca.certificate, ca_key: Some(ca.key), node });
+        };
+        let read = |path: &Path| fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()));
+        let (ca, certificate) = (read(ca)?, read(chain)?);
+        let key = read_private(key, &Passphrases::of_node(None))?;
+        let chain = certificates::read_chain(&certificate)?;
+        let authority = certificates::read_chain(&ca)?.swap_remove(0);
+        let taken = || -> anyhow::Result<()> {
+            vouched_for(&self.node, [authority].into_iter(), &chain, clock)?;
+            Identity::new(self.node.clone(), chain.clone(), certificates::read_key(&key)?, clock.clone())?;
+            Ok(())
+        };
+        taken().context("no peer would take --certificate under --ca")?;
+        Ok(Certificates { ca, ca_key: None, node: Made { certificate, key } })
     }
 
     fn describe(&self, keys: &NodeKeys, roots: &RootKeys, ca: TlsTrust, url: &str, now: i64) -> Descriptor {
@@ -269,7 +317,7 @@ impl Init {
 
     /// The sample with this node's values.
     fn configuration(&self, url: &str, listen: SocketAddr) -> anyhow::Result<String> {
-        fill(
+        let text = fill(
             SAMPLE,
             &[
                 ("store", &self.store),
@@ -279,7 +327,13 @@ impl Init {
                 ("peer", &listen.to_string()),
                 ("local", &self.local.to_string()),
             ],
-        )
+        )?;
+        Ok(match &self.sign {
+            Some(uri) => {
+                text.replace("\n[keys]\n", &format!("\n[keys]\nsign = {}\n", toml::Value::String(uri.to_string())))
+            }
+            None => text,
+        })
     }
 
     fn write(&self, name: &str, text: &str) -> anyhow::Result<()> {

@@ -18,6 +18,7 @@ use kaopu::trust::keys::first::file_of;
 use kaopu::trust::keys::root::RootPlace;
 use kaopu::trust::keys::{AtRest, Passphrases, read_private};
 use kaopu::trust::rotation::Use;
+use kaopu::trust::token::TokenUri;
 
 use super::{Shared, print_json, print_line};
 
@@ -51,12 +52,15 @@ pub struct Rotate {
     /// sign, log-records, log-exchange, witness, seal, certificate, ca or root
     #[arg(value_name = "USE", value_parser = Use::from_str)]
     of: Use,
-    /// The root key's file; for `root` that of the next root
+    /// The root key's file, or its pkcs11: URI; for `root` that of the next root
     #[arg(long, value_name = "FILE")]
     root: Option<RootPlace>,
-    /// For root: where the new next root is written [default: beside the one that is given]
+    /// For root: the file in which the new next root is made [default: beside the one that is given], or its pkcs11: URI
     #[arg(long, value_name = "FILE")]
-    next_root: Option<PathBuf>,
+    next_root: Option<RootPlace>,
+    /// For sign, log-records, log-exchange and witness: announce this key of a token (pkcs11:…) instead of making one
+    #[arg(long, value_name = "URI")]
+    token: Option<TokenUri>,
     /// For ca: the certificate of an authority of your own, to announce it
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
@@ -139,7 +143,10 @@ impl Rotate {
                 let ca = self.ca.as_deref().map(read).transpose()?;
                 Box::pin(keeper.rotate_ca(&root_key, ca, self.brought(node)?)).await?
             }
-            of => Box::pin(keeper.rotate_key(of, &root_key, None)).await?,
+            of => {
+                let new = self.token.as_ref().map(|uri| uri.open().map(|key| key.public().clone())).transpose()?;
+                Box::pin(keeper.rotate_key(of, &root_key, new)).await?
+            }
         })
     }
 
@@ -157,11 +164,25 @@ impl Rotate {
         given: &SigningKey,
     ) -> anyhow::Result<(SigningKey, Option<(PathBuf, AtRest)>)> {
         let new = SigningKey::generate(given.public().suite(), &mut rng());
-        let RootPlace::File(beside) = place;
-        let folder = beside.parent().unwrap_or(Path::new(""));
-        let path = self.next_root.clone().unwrap_or_else(|| file_of(folder, "root-next", &new));
-        let at_rest = like_file(beside, &Passphrases::of_root(&node.passphrases))?;
-        Ok((new, Some((path, at_rest))))
+        let roots = Passphrases::of_root(&node.passphrases);
+        match (&self.next_root, place) {
+            (Some(RootPlace::Token(uri)), _) => Ok((uri.open()?, None)),
+            (named, RootPlace::File(beside)) => {
+                let folder = beside.parent().unwrap_or(Path::new(""));
+                let path = match named {
+                    Some(RootPlace::File(path)) => path.clone(),
+                    _ => file_of(folder, "root-next", &new),
+                };
+                Ok((new, Some((path, like_file(beside, &roots)?))))
+            }
+            (Some(RootPlace::File(path)), RootPlace::Token(_)) => {
+                let at_rest = roots.for_new_keys("the new root key")?.map_or(AtRest::Clear, AtRest::Encrypted);
+                Ok((new, Some((path.clone(), at_rest))))
+            }
+            (None, RootPlace::Token(_)) => {
+                bail!("--next-root: say where the new next root is made: a file, or a token")
+            }
+        }
     }
 }
 

@@ -13,6 +13,7 @@
 //! | `registry.rs` | the peers as this process sees them |
 //! | `tls.rs` | whom a connection trusts |
 //! | `invitation.rs` | the text by which a node is invited |
+//! | `token.rs` | keys on PKCS#11 tokens |
 //! | `certificates.rs` | a node's own authority and its certificate |
 //! | `keys/` | a node's private keys: files, passphrases, which one signs now |
 
@@ -27,6 +28,7 @@ pub mod proposed;
 pub mod registry;
 pub mod rotation;
 pub mod tls;
+pub mod token;
 mod wire;
 
 pub use crate::store::peer_state as state;

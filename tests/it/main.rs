@@ -48,5 +48,7 @@ mod statement_vectors;
 mod store;
 mod two_registries;
 mod unkind_peer;
+mod survival;
+mod token;
 mod upload;
 mod whole;

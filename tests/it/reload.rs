@@ -27,12 +27,17 @@ pub struct Asker {
 impl Asker {
     /// `from` asks `to`.
     pub async fn new(from: &Node, to: &Node) -> Self {
+        Self::find(from, to).await.unwrap()
+    }
+
+    /// The same; None while certificate and key are being exchanged.
+    pub async fn find(from: &Node, to: &Node) -> Option<Self> {
         let db = open(from).await;
         let peer = Registry::load(db.clone()).await.unwrap().peer(&to.id.parse().unwrap()).unwrap();
         db.close().await;
         let file = |name: &str| std::fs::read_to_string(from.dir.join(name)).unwrap();
         let (chain, key) = (read_chain(&file("certs/node.pem")).unwrap(), read_key(&file("certs/node.key")).unwrap());
-        Self { identity: Identity::new(from.id.parse().unwrap(), chain, key, Clock::System).unwrap(), peer }
+        Some(Self { identity: Identity::new(from.id.parse().unwrap(), chain, key, Clock::System).ok()?, peer })
     }
 
     /// A client without connections yet.

@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 use super::passphrase::{Passphrase, Passphrases};
 use crate::statement::SigningKey;
 use crate::statement::key::KeyError;
+use crate::trust::token::TokenError;
 
 const CLEAR: &str = "PRIVATE KEY";
 const ENCRYPTED: &str = "ENCRYPTED PRIVATE KEY";
@@ -70,6 +71,9 @@ pub enum KeyFileError {
         /// Which.
         path: PathBuf,
     },
+    /// A token.
+    #[error(transparent)]
+    Token(#[from] TokenError),
     /// A new passphrase was not typed twice.
     #[error("the two passphrases differ; nothing was written")]
     Differ,

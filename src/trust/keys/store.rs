@@ -14,6 +14,7 @@ use super::passphrase::Passphrases;
 use crate::log::Origin;
 use crate::statement::{PublicKey, SigningKey};
 use crate::trust::descriptor::{Descriptor, KeyState, Purpose};
+use crate::trust::token::TokenUri;
 
 /// A key that was not found is not looked for again before this.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -27,6 +28,8 @@ pub struct KeyStore {
 struct Inner {
     folder: Option<PathBuf>,
     passphrases: Passphrases,
+    /// Where further keys are.
+    tokens: Vec<TokenUri>,
     /// By kid.
     held: RwLock<HashMap<String, Arc<SigningKey>>>,
     /// When which kid was looked for last, in vain.
@@ -65,18 +68,28 @@ pub enum NoKey {
 impl KeyStore {
     /// The keys of a folder; they are read when they are wanted.
     pub fn open(folder: &Path, passphrases: Passphrases) -> Self {
-        Self::new(Some(folder.to_owned()), passphrases, HashMap::new())
+        Self::new(Some(folder.to_owned()), passphrases, Vec::new(), HashMap::new())
+    }
+
+    /// The keys of a folder and those on tokens.
+    pub fn with_tokens(folder: &Path, passphrases: Passphrases, tokens: Vec<TokenUri>) -> Self {
+        Self::new(Some(folder.to_owned()), passphrases, tokens, HashMap::new())
     }
 
     /// Keys that are there already, and no others.
     pub fn of(keys: impl IntoIterator<Item = Arc<SigningKey>>) -> Self {
         let held = keys.into_iter().map(|key| (key.public().kid().to_owned(), key)).collect();
-        Self::new(None, Passphrases::of_node(None), held)
+        Self::new(None, Passphrases::of_node(None), Vec::new(), held)
     }
 
-    fn new(folder: Option<PathBuf>, passphrases: Passphrases, held: HashMap<String, Arc<SigningKey>>) -> Self {
+    fn new(
+        folder: Option<PathBuf>,
+        passphrases: Passphrases,
+        tokens: Vec<TokenUri>,
+        held: HashMap<String, Arc<SigningKey>>,
+    ) -> Self {
         let (held, missed) = (RwLock::new(held), Mutex::default());
-        Self { inner: Arc::new(Inner { folder, passphrases, held, missed }) }
+        Self { inner: Arc::new(Inner { folder, passphrases, tokens, held, missed }) }
     }
 
     /// The key that signs statements behind a descriptor: the last of those active whose private half is here.
@@ -153,6 +166,15 @@ impl KeyStore {
                 Ok(()) if self.held(key.kid()).is_some() => break,
                 Ok(()) => {}
                 Err(error) => failure = failure.or(Some(error)),
+            }
+        }
+        for uri in &self.inner.tokens {
+            if self.held(key.kid()).is_some() {
+                break;
+            }
+            match uri.open() {
+                Ok(key) => self.hold(key),
+                Err(error) => failure = failure.or(Some(error.into())),
             }
         }
         match (self.held(key.kid()), failure) {
