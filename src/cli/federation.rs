@@ -7,12 +7,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
-use kaopu::node::federation::{self, Draft, Standing};
+use kaopu::node::federation::{self, Draft, FederationError, Standing};
+use kaopu::node::peers::{Listed, Peers};
 use kaopu::statement::NodeId;
 use kaopu::trust::descriptor::{Descriptor, spoken};
-use kaopu::trust::member_list::{Member, SignedList, Signers};
+use kaopu::trust::member_list::{ListError, Member, SignedList, Signers};
+use kaopu::trust::state::PeerState;
 use serde_json::{Value, json};
 
+use super::person::As;
 use super::{Shared, print_json, print_line};
 
 /// Draw up, sign, take and show the federation's member lists
@@ -42,11 +45,13 @@ pub enum Federation {
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
-    /// Take a list that enough administrators stand by
+    /// Take a list that enough administrators stand by, and fetch the members that are not known here, as proposals
     Take {
         /// The list, and copies of it with further signatures
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
+        #[command(flatten)]
+        person: As,
     },
     /// Show a list, and where its members stand here; without a file the newest that is known here
     Show {
@@ -65,7 +70,7 @@ impl Federation {
                 draft(shared, &file, &Draft { sequence, days: valid, with, without }).await
             }
             Self::Sign { file } => sign(shared, &file).await,
-            Self::Take { files } => take(shared, &files).await,
+            Self::Take { files, person } => take(shared, &files, &person).await,
             Self::Show { files } => show(shared, &files).await,
         }
     }
@@ -112,22 +117,55 @@ async fn sign(shared: &Shared, file: &Path) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn take(shared: &Shared, files: &[PathBuf]) -> Result<ExitCode> {
+async fn take(shared: &Shared, files: &[PathBuf], person: &As) -> Result<ExitCode> {
     let list = read(files)?;
     let node = shared.open().await?;
-    let taken = federation::take(&node, &shared.operator(), &list).await;
-    let standing = federation::standing(&node.db, &node.id, list.list()).await;
+    // who it is, before anything is done
+    let person = person.person(&Peers::of(&node)).await?;
+    let by = person.as_ref().map_or_else(|| shared.operator(), |person| person.name().to_owned());
+    let taken = federation::take(&node, &by, &list).await?;
+    let listed = match &person {
+        None => Vec::new(),
+        Some(person) => Box::pin(federation::propose(&node, &list, &taken, person)).await?,
+    };
+    let standing = federation::standing(&node.db, &node.id, list.list()).await?;
     node.close().await;
-    let (taken, standing) = (taken?, standing?);
+    let all_fetched = listed.iter().all(|listed| listed.error.is_none());
     if shared.json {
-        print_json(&shown(&list, Some(&taken.signers), &standing))?;
-        return Ok(ExitCode::SUCCESS);
+        let mut shown = shown(&list, Some(&taken.signers), &standing);
+        shown["fetched"] = json!(listed);
+        print_json(&shown)?;
+    } else {
+        let before = if taken.again { " (it was before)" } else { "" };
+        print_line(&format!("list {} of {} is taken{before}", list.list().sequence, list.list().federation));
+        tell_signers(&taken.signers);
+        listed.iter().for_each(tell_listed);
+        tell_standing(&list, &standing);
+        if person.is_none() && standing.iter().any(|(_, standing)| *standing == Standing::Unknown) {
+            print_line("next: the same command with --as NAME fetches those that are not known here");
+        }
     }
-    let before = if taken.again { " (it was before)" } else { "" };
-    print_line(&format!("list {} of {} is taken{before}", list.list().sequence, list.list().federation));
-    tell_signers(&taken.signers);
-    tell_standing(&list, &standing);
-    Ok(ExitCode::SUCCESS)
+    Ok(if all_fetched { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn tell_listed(listed: &Listed) {
+    let node = &listed.node;
+    if let Some(error) = &listed.error {
+        return print_line(&format!("  {node} could not be taken: {error}"));
+    }
+    let fetched = listed.fetched.as_deref().unwrap_or_default();
+    print_line(&format!("  {node} is fetched, and not trusted yet"));
+    print_line(&format!("    fingerprint in the list  {}", listed.listed));
+    print_line(&format!("    fingerprint fetched      {fetched}"));
+    if fetched != listed.listed {
+        print_line("    They differ: its root key or its authorities were changed since the list was drawn up.");
+    }
+    print_line(&match listed.state {
+        Some(PeerState::Confirmed) => {
+            format!("    confirmed by the list; another person agrees: kaopu peer approve {node} --as OTHER")
+        }
+        _ => format!("    have it read out on the telephone, then: kaopu peer confirm {node} --as NAME"),
+    });
 }
 
 async fn show(shared: &Shared, files: &[PathBuf]) -> Result<ExitCode> {
@@ -153,9 +191,7 @@ async fn show(shared: &Shared, files: &[PathBuf]) -> Result<ExitCode> {
         Ok(signers) => tell_signers(signers),
         Err(why) => print_line(&format!("it is not to be taken: {why}")),
     }
-    if let Err(federation::FederationError::List(kaopu::trust::member_list::ListError::Quorum { signers, .. })) =
-        &verified
-    {
+    if let Err(FederationError::List(ListError::Quorum { signers, .. })) = &verified {
         tell_signers(signers);
     }
     tell_standing(&list, &standing);

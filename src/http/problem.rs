@@ -148,7 +148,7 @@ impl From<PeersError> for Problem {
             E::Store(error) => return error.into(),
             E::Node(_) | E::Tls(_) | E::NoPersons | E::Asked(..) => return Self::Internal(error.to_string()),
             E::Unknown(_) => ("unknown-peer", StatusCode::NOT_FOUND),
-            E::Descriptor(_) => ("descriptor", StatusCode::UNPROCESSABLE_ENTITY),
+            E::Descriptor(_) | E::Member(_) => ("descriptor", StatusCode::UNPROCESSABLE_ENTITY),
             E::Ended(_) => ("descriptor-ended", StatusCode::UNPROCESSABLE_ENTITY),
             E::Own => ("own-descriptor", StatusCode::UNPROCESSABLE_ENTITY),
             E::Invitation(_) | E::Validity | E::Reason => ("malformed", StatusCode::BAD_REQUEST),

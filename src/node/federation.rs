@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::stream::{self, StreamExt as _};
 use serde::Serialize;
 
+use super::accounts::Person;
+use super::peers::{Listed, Peers, PeersError};
 use super::{Node, NodeError, own_log, rng};
 use crate::config::{Config, Federation};
 use crate::log::appender::AppendError;
@@ -11,9 +14,12 @@ use crate::log::origin::LogName;
 use crate::statement::{Audience, Digest, NodeId, Reader, Salt, Statement, Typ, Verified};
 use crate::store::member_list::{Done, MemberListRow};
 use crate::store::{Db, StoreError};
-use crate::trust::descriptor::{Descriptor, DescriptorError, thumbprint};
+use crate::trust::descriptor::{Descriptor, DescriptorError, spoken, thumbprint};
 use crate::trust::member_list::{ListError, Member, MemberList, SignedList, Signers};
 use crate::trust::state::PeerState;
+
+/// So many members are asked at once.
+const AT_ONCE: usize = 16;
 
 /// What a new list is to be.
 #[derive(Clone, Debug, Default)]
@@ -28,8 +34,9 @@ pub struct Draft {
     pub without: Vec<NodeId>,
 }
 
-/// A list that was taken.
+/// A list that was taken: only [`take`] makes one.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Taken {
     /// Who stands by it.
     pub signers: Signers,
@@ -157,6 +164,59 @@ pub async fn take(node: &Node, by: &str, list: &SignedList) -> Result<Taken, Fed
         node.exchange.say(change(node, by, reason, list.digest())).await?;
     }
     Ok(Taken { signers, again })
+}
+
+/// Fetches the members of a list that are not known here, and holds them against it: each stays `fetched`, as a proposal.
+/// Only where this node's own policy says so does the list count as the fingerprint that a person would have typed.
+pub async fn propose(
+    node: &Node,
+    list: &SignedList,
+    _taken: &Taken,
+    by: &Person,
+) -> Result<Vec<Listed>, FederationError> {
+    let federation = of(&node.config)?;
+    let peers = Peers::of(node);
+    let MemberList { federation: name, sequence, members, .. } = list.list();
+    let standing: BTreeMap<NodeId, Standing> = standing(&node.db, &node.id, list.list()).await?.into_iter().collect();
+    let stands = |member: &&Member, as_this: fn(&Standing) -> bool| standing.get(&member.node).is_some_and(as_this);
+    let unknown = members.iter().filter(|member| stands(member, |standing| *standing == Standing::Unknown));
+    // many at once: one that does not answer holds up no other
+    let ask = async |member| (member, peers.ask_member(member).await);
+    let asked: Vec<_> = stream::iter(unknown).map(|member| Box::pin(ask(member))).buffered(AT_ONCE).collect().await;
+    let because = format!("named by list {sequence} of {name}");
+    let mut listed = Vec::new();
+    for (member, found) in asked {
+        let kept = match found {
+            Ok(found) => peers.keep_member(member, found, by, &because).await,
+            Err(error) => Err(error),
+        };
+        listed.push(kept.unwrap_or_else(|error| Listed::failed(member, &error)));
+    }
+    if !federation.confirms {
+        return Ok(listed);
+    }
+    let because = format!("list {sequence} of {name} counts as the fingerprint typed in, as node.toml says");
+    for member in members.iter().filter(|member| member.node != node.id) {
+        let outcome = match peers.confirm_by_list(member, by, &because).await {
+            Ok(None) | Err(PeersError::Unknown(_) | PeersError::Revoked(_)) => continue,
+            Ok(Some(row)) => Ok(row.state),
+            Err(error) => Err(error),
+        };
+        listed.retain(|listed| listed.node != member.node);
+        let fingerprint = spoken(&member.fingerprint);
+        listed.push(match outcome {
+            Ok(state) => Listed {
+                node: member.node.clone(),
+                state: Some(state),
+                listed: fingerprint.clone(),
+                fetched: Some(fingerprint),
+                error: None,
+            },
+            Err(error) => Listed::failed(member, &error),
+        });
+    }
+    listed.sort_by(|a, b| a.node.cmp(&b.node));
+    Ok(listed)
 }
 
 /// Verifies a list under the keys of this node and of its active peers.

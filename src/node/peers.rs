@@ -7,6 +7,7 @@
 //! | file | what |
 //! |---|---|
 //! | `fetch.rs` | how a descriptor comes here: by an address, an invitation, a file, or its own node |
+//! | `listed.rs` | peers that a federation's member list proposes |
 //! | `standing.rs` | asking the other side how this node stands there, and becoming active |
 //! | `show.rs` | a peer as it is shown, and what is missing on which side |
 //! | `fault.rs` | why a step is not taken |
@@ -15,6 +16,7 @@
 mod digits;
 mod fault;
 mod fetch;
+mod listed;
 mod show;
 mod standing;
 
@@ -25,6 +27,7 @@ use serde_json::{Map, json};
 pub use self::digits::{NotDigits, TypedFingerprint};
 pub use self::fault::PeersError;
 pub use self::fetch::{Added, Introduced, Outcome, enrol};
+pub use self::listed::Listed;
 pub use self::show::{PeerView, ShownKey, waiting};
 use super::accounts::Person;
 use super::{Node, own_log, rng};

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use crate::ceremony::{by, done_by, fingerprint, persons, refused, shown};
 use crate::database::on_both;
 use crate::federation::{Federation, Node, said};
 use kaopu::statement::Digest;
@@ -25,7 +26,7 @@ fn join(node: &Node) {
     fs::write(node.config(), config).unwrap();
 }
 
-fn refused(node: &Node, args: &[&str]) -> String {
+fn refused_output(node: &Node, args: &[&str]) -> String {
     let output = node.run(args);
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     said(&output)
@@ -45,14 +46,14 @@ fn a_list_is_taken_when_enough_administrators_stand_by_it_and_never_an_older_one
     let (list, descriptor) = (path("1.members"), newcomer.descriptor());
     let drafted = first.json(&["federation", "draft", &list, "--with", descriptor.to_str().unwrap()]);
     assert_eq!((&drafted["sequence"], drafted["members"].as_array().unwrap().len()), (&json!(1), 4));
-    assert!(refused(first, &["federation", "draft", &list]).contains("is there"));
+    assert!(refused_output(first, &["federation", "draft", &list]).contains("is there"));
 
     // one of them is not enough; a copy with another signature is
-    assert!(refused(third, &["federation", "take", &list]).contains("0 of the 3 administrators"));
+    assert!(refused_output(third, &["federation", "take", &list]).contains("0 of the 3 administrators"));
     let copy = path("copy.members");
     fs::copy(&list, &copy).unwrap();
     first.done(&["federation", "sign", &list]);
-    assert!(refused(third, &["federation", "take", &list]).contains("1 of the 3 administrators"));
+    assert!(refused_output(third, &["federation", "take", &list]).contains("1 of the 3 administrators"));
     second.done(&["federation", "sign", &copy]);
     let taken = third.json(&["federation", "take", &list, &copy]);
     assert_eq!(taken["signers"]["good"], json!(["310107", "340500"]));
@@ -75,11 +76,62 @@ fn a_list_is_taken_when_enough_administrators_stand_by_it_and_never_an_older_one
     first.done(&["federation", "sign", &newer]);
     second.done(&["federation", "sign", &newer]);
     assert!(standing(&third.json(&["federation", "take", &newer])).len() == 3);
-    assert!(refused(third, &["federation", "take", &list, &copy]).contains("list 1 is not taken"));
+    assert!(refused_output(third, &["federation", "take", &list, &copy]).contains("list 1 is not taken"));
     let rival = path("rival.members");
     second.done(&["federation", "draft", &rival, "--sequence", "2", "--valid", "31"]);
-    assert!(refused(second, &["federation", "sign", &rival]).contains("list 2 is not signed"));
+    assert!(refused_output(second, &["federation", "sign", &rival]).contains("list 2 is not signed"));
     third.json(&["federation", "show", &newer]);
+}
+
+#[test]
+fn members_are_fetched_as_proposals_and_confirmed_by_the_list_only_where_the_policy_says_so() {
+    let mut federation = administrators();
+    let folder = federation.folder.path().to_owned();
+    let mut newcomer = Node::init(&folder, "341100", &[]);
+    // somebody answers at the address of 341300 under keys of his own; 341400 is away
+    let mut impostor = Node::init(&folder.join("impostor"), "341300", &[]);
+    let url = impostor.json(&["status"])["url"].as_str().unwrap().to_owned();
+    let true_one = Node::init(&folder, "341300", &["--url", &url]);
+    let away = Node::init(&folder, "341400", &[]);
+    newcomer.start();
+    impostor.start();
+    let list = folder.join("1.members").to_str().unwrap().to_owned();
+    let mut draft = vec!["federation".to_owned(), "draft".to_owned(), list.clone()];
+    for named in [&newcomer, &true_one, &away] {
+        draft.extend(["--with".to_owned(), named.descriptor().display().to_string()]);
+    }
+    let [first, second, third] = &federation.nodes[..] else { unreachable!() };
+    first.done(&draft);
+    first.done(&["federation", "sign", &list]);
+    second.done(&["federation", "sign", &list]);
+
+    let take = ["federation", "take", &list];
+    persons(third);
+    let output = by(third, "li", &take);
+    assert_eq!(output.status.code(), Some(1), "not all could be fetched: {}", said(&output));
+    let taken: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let [fetched, other_root, not_there] = &taken["fetched"].as_array().unwrap()[..] else { panic!("{taken:#}") };
+    assert_eq!((&fetched["node"], &fetched["state"]), (&json!("341100"), &json!("fetched")), "{taken:#}");
+    assert_eq!(
+        (&fetched["fetched"], &fetched["listed"]),
+        (&json!(fingerprint(&newcomer)), &json!(fingerprint(&newcomer)))
+    );
+    assert!(other_root["error"].as_str().unwrap().contains("under another root key than the list names"), "{taken:#}");
+    assert!(not_there["error"].as_str().unwrap().contains("cannot be reached"), "{taken:#}");
+    assert_eq!(shown(third, &newcomer)["state"], "fetched");
+    assert!(refused_output(third, &["peer", "show", "341300"]).contains("not known here"));
+    // by itself that is all that a list ever does
+    by(third, "li", &take);
+    assert_eq!(shown(third, &newcomer)["state"], "fetched");
+
+    let config = fs::read_to_string(third.config()).unwrap();
+    fs::write(third.config(), config.replace("\nquorum = 2\n", "\nquorum = 2\nconfirms = true\n")).unwrap();
+    by(third, "li", &take);
+    let view = shown(third, &newcomer);
+    assert_eq!((&view["state"], &view["proposed_by"]), (&json!("confirmed"), &json!("li")), "{view:#}");
+    refused(third, "li", &["peer", "approve", "341100"], "may not approve it too");
+    assert_eq!(done_by(third, "wang", &["peer", "approve", "341100"])["state"], "approved");
+    federation.nodes.extend([newcomer, impostor]);
 }
 
 #[test]
@@ -89,9 +141,11 @@ fn what_counts_for_nothing_is_said() {
     let [first, ..] = &federation.nodes[..] else { unreachable!() };
     let list = federation.folder.path().join("1.members").to_str().unwrap().to_owned();
     first.done(&["federation", "draft", &list, "--valid", "1"]);
-    assert!(refused(&outsider, &["federation", "sign", &list]).contains("belongs to no federation"));
+    assert!(refused_output(&outsider, &["federation", "sign", &list]).contains("belongs to no federation"));
     join(&outsider);
-    assert!(refused(&outsider, &["federation", "sign", &list]).contains("341100 is not among the administrators"));
+    assert!(
+        refused_output(&outsider, &["federation", "sign", &list]).contains("341100 is not among the administrators")
+    );
     // an administrator whom this node has not as a peer says nothing here
     first.done(&["federation", "sign", &list]);
     let shown = outsider.done(&["federation", "show", &list]);
@@ -102,7 +156,7 @@ fn what_counts_for_nothing_is_said() {
     fs::write(&list, text).unwrap();
     assert!(first.done(&["federation", "show", &list]).contains("it stands by another list"));
     fs::write(&list, "{}").unwrap();
-    assert!(refused(first, &["federation", "show", &list]).contains("not a member list"));
+    assert!(refused_output(first, &["federation", "show", &list]).contains("not a member list"));
     let file = PathBuf::from(&list);
     assert_eq!(fs::read_dir(file.parent().unwrap()).unwrap().filter(|f| is_part(f.as_ref().unwrap())).count(), 0);
 }

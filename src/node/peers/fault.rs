@@ -8,6 +8,7 @@ use crate::store::StoreError;
 use crate::store::peer_state::PeerState;
 use crate::trust::descriptor::DescriptorError;
 use crate::trust::invitation::NoInvitation;
+use crate::trust::proposed::NotTheMember;
 use crate::trust::tls::TlsError;
 
 /// Why a step is not taken. Says what to do next.
@@ -26,6 +27,9 @@ pub enum PeersError {
     /// A descriptor.
     #[error("the descriptor is not taken: {0}")]
     Descriptor(#[from] DescriptorError),
+    /// What answers is not the member of a list.
+    #[error(transparent)]
+    Member(#[from] NotTheMember),
     /// An invitation's text.
     #[error(transparent)]
     Invitation(#[from] NoInvitation),

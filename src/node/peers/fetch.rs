@@ -81,7 +81,7 @@ impl Peers {
             return Err(PeersError::NotTheInviter { url: invitation.url, answers: descriptor.node });
         }
         let url = Some(invitation.url.as_str());
-        let mut added = self.take(verified, &descriptor, url, by).await?;
+        let mut added = self.take(verified, &descriptor, url, by, None).await?;
         let introduced = self.introduce(&invitation, &jws).await;
         if let Err(error) = &introduced {
             tracing::warn!(node = %added.node, %error, "could not introduce this node");
@@ -95,7 +95,7 @@ impl Peers {
     pub async fn add_by_url(&self, url: &str, by: &Person) -> Result<Added, PeersError> {
         let jws = self.fetch(url).await?;
         let (verified, descriptor) = Descriptor::open(&jws)?;
-        self.take(verified, &descriptor, Some(url), by).await
+        self.take(verified, &descriptor, Some(url), by, None).await
     }
 
     /// Takes the descriptor that somebody gave as a file. Only while this node has no accounts may that be nobody in
@@ -110,7 +110,7 @@ impl Peers {
     ) -> Result<Added, PeersError> {
         let (verified, descriptor) = Descriptor::open(jws.trim())?;
         match by {
-            Some(person) => self.take(verified, &descriptor, url, person).await,
+            Some(person) => self.take(verified, &descriptor, url, person, reason).await,
             None if self.db.accounts().await?.is_empty() => {
                 self.take_without_persons(&verified, &descriptor, url, operator, reason).await
             }
@@ -152,17 +152,18 @@ impl Peers {
     }
 
     /// Keeps a descriptor as fetched; one that follows on what is held of a peer is taken into its row.
-    async fn take(
+    pub(super) async fn take(
         &self,
         verified: Verified,
         descriptor: &Descriptor,
         url: Option<&str>,
         by: &Person,
+        reason: Option<&str>,
     ) -> Result<Added, PeersError> {
         check(&self.id, descriptor, self.clock.now())?;
         let url = url.filter(|url| descriptor.endpoints.first().map(String::as_str) != Some(url));
         let digest = verified.digest().to_string();
-        let change = Change { digest: Some(&digest), ..self.change(&descriptor.node, "fetch", by.name()) };
+        let change = Change { reason, digest: Some(&digest), ..self.change(&descriptor.node, "fetch", by.name()) };
         let outcome = keep(&self.db, verified.jws(), descriptor, url, &change).await?;
         self.log_changes().await;
         let row = self.row(&descriptor.node).await?;
