@@ -244,7 +244,7 @@ fn tell_standing(list: &SignedList, standing: &[(NodeId, Standing)]) {
                 print_line(&format!("  {node} is not known here: kaopu peer add {}", url.unwrap_or_default()));
             }
             Standing::NotListed(state) => {
-                print_line(&format!("  {node} is a peer here ({state}), but not on the list"))
+                print_line(&format!("  {node} is a peer here ({state}), but not on the list"));
             }
         }
     }

@@ -78,7 +78,7 @@ impl Appender {
             Some(file) => memory::recall(file).await?,
             None => None,
         };
-        let tip = Tip::load(&db, &kinds, &origin).await?;
+        let tip = Box::pin(Tip::load(&db, &kinds, &origin)).await?;
         let (note, notes) = watch::channel(tip.note().to_owned());
         let mut remembering = JoinSet::new();
         if let Some(file) = file {
@@ -352,7 +352,7 @@ impl Task {
     /// Reads the log again. One that shows less than this process has seen, or another root, has lost history: nothing
     /// may be appended to it.
     async fn reload(&mut self) -> Result<(), AppendError> {
-        let tip = Tip::load(&self.db, &self.judged_by.kinds, &self.origin).await?;
+        let tip = Box::pin(Tip::load(&self.db, &self.judged_by.kinds, &self.origin)).await?;
         if !memory::goes_on(&self.db, tip.row(), self.tip.size(), &self.tip.root()).await? {
             return Err(AppendError::Stopped(format!(
                 "the store, with {} entries of {}, does not go on from the {} that were committed: it has lost history",

@@ -187,7 +187,7 @@ pub async fn propose(
     let mut listed = Vec::new();
     for (member, found) in asked {
         let kept = match found {
-            Ok(found) => peers.keep_member(member, found, by, &because).await,
+            Ok(found) => Box::pin(peers.keep_member(member, found, by, &because)).await,
             Err(error) => Err(error),
         };
         listed.push(kept.unwrap_or_else(|error| Listed::failed(member, &error)));
