@@ -31,6 +31,8 @@ const NOTE_EVERY: Duration = Duration::from_secs(1);
 /// How long a mirror may take for a turn: a slow one must not keep the feed from an owner who is back. What it has served
 /// until then is stored.
 const MIRROR_TURN: Duration = Duration::from_secs(60);
+/// A peer's descriptors are asked for at most this often, whatever they say themselves.
+const REFRESH: Duration = Duration::from_secs(60);
 /// An answer without news that comes sooner than this was not held open; the next request then waits.
 const PROMPT: Duration = Duration::from_millis(100);
 const AFTER_PROMPT: Duration = Duration::from_millis(250);
@@ -49,6 +51,8 @@ pub struct Feed {
     tried_held: Option<Instant>,
     /// The owner's keys, as far as the log was known when they were last needed.
     keys: Option<Keys>,
+    /// When the owner's descriptors were last asked for.
+    refreshed: Option<Instant>,
     /// Descriptors of the log that came this hour.
     descriptors: HourCount,
     /// There are more of them than there may be.
@@ -70,6 +74,7 @@ impl Feed {
             noted: None,
             tried_held: None,
             keys: None,
+            refreshed: None,
             descriptors: HourCount::default(),
             flooded: false,
             followed: false,
@@ -151,6 +156,16 @@ impl Feed {
             held::retry(&self.around.db, log, &keys, &self.around.kinds, &self.around.clock).await?;
             self.tried_held = Some(Instant::now());
         }
+        let every = Duration::from_secs(owner.descriptor.refresh).max(REFRESH);
+        if source.server == Server::Owner && due(self.refreshed, every) {
+            self.refreshed = Some(Instant::now());
+            // the log is what counts: whoever has no descriptors to hand has them there
+            match newer(&self.around, &self.clients, owner, None).await {
+                Ok(true) => return Ok(true), // and what it says of keys is heeded from the next turn on
+                Ok(false) => {}
+                Err(fault) => tracing::debug!(origin = %self.origin, %fault, "no descriptors were to be had"),
+            }
+        }
         let known = if source.server == Server::Owner { self.etag.as_deref() } else { None };
         let served = source.client.checkpoint(&self.origin, known, self.wait()).await?;
         let Some(served) = served else { return Ok(false) };
@@ -217,8 +232,13 @@ impl Feed {
                 log = apply::apply(&around.db, log, judged, complete, around.clock.now_ms()).await?;
                 counted.add(read, around.clock.now());
                 around.news.tell();
-                follow(around, owner, descriptors.iter().map(|descriptor| descriptor.jws().to_owned()).collect())
-                    .await?;
+                follow(
+                    around,
+                    owner,
+                    descriptors.iter().map(|descriptor| descriptor.jws().to_owned()).collect(),
+                    false,
+                )
+                .await?;
             }
             // the receiver goes with this block: those before it end when they next want to send
             drop(judged);
@@ -249,7 +269,7 @@ impl Feed {
             return Ok(Keys::new(&owner.descriptor_jws, line));
         }
         // this node may have ended, or lost the race, between storing one and following it
-        follow(&self.around, owner, accepted.iter().map(|(_, jws)| jws.clone()).collect()).await?;
+        follow(&self.around, owner, accepted.iter().map(|(_, jws)| jws.clone()).collect(), false).await?;
         let mut keys = known.unwrap_or_else(|| Keys::new(&owner.descriptor_jws, Vec::new()));
         let keys = blocking(move || {
             keys.extend(&accepted).map_err(|error| Fault::Damaged(error.to_string()))?;
@@ -297,7 +317,7 @@ impl Feed {
         // a log key or the authority may have been changed, and the new descriptor stands behind what it is needed for
         let fault = match fault {
             Fault::Key { .. } | Fault::Tls(_) if from_owner => {
-                match newer(&self.around, &self.clients, owner, &fault).await {
+                match newer(&self.around, &self.clients, owner, Some(&fault)).await {
                     // once: a server that always has a newer one would be asked without pause
                     Ok(true) if !self.followed => {
                         self.followed = true;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::statement::NodeId;
 use crate::store::peer::PeerRow;
+use crate::store::refused_descriptor::RefusedDescriptor;
 use crate::trust::state::PeerState;
 
 /// What a node that was invited sends to introduce itself: `POST /v1/enrol`.
@@ -32,6 +33,31 @@ pub struct Standing {
     pub clock: i64,
     /// How pulling the caller's records goes there.
     pub pull: PullStanding,
+    /// The newest of the caller's descriptors that were refused there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<RefusedStanding>,
+}
+
+/// A descriptor that was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedStanding {
+    /// Its sequence; 0 where it could not be read.
+    pub sequence: u64,
+    /// `lower-sequence`, `fork`, `expired`, `root`, `next-root` or `signature`.
+    pub reason: String,
+    /// The same in words.
+    pub words: String,
+    /// When it was first offered, milliseconds since 1970.
+    pub at_ms: i64,
+}
+
+/// So many of them are told.
+pub const REFUSED_TOLD: u32 = 10;
+
+impl From<RefusedDescriptor> for RefusedStanding {
+    fn from(row: RefusedDescriptor) -> Self {
+        Self { sequence: row.sequence, reason: row.reason, words: row.words, at_ms: row.at_ms }
+    }
 }
 
 /// How pulling goes; times in milliseconds since 1970 by the clock of the node that answers.
@@ -55,6 +81,7 @@ impl Standing {
             holds: peer.sequence,
             clock: now,
             pull: PullStanding { success_ms: peer.success_ms, error_ms: peer.error_ms, error: peer.error.clone() },
+            refused: Vec::new(),
         }
     }
 }

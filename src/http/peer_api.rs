@@ -19,7 +19,7 @@ use super::{Caller, Limits};
 use crate::clock::Clock;
 use crate::exchange::News;
 use crate::exchange::client::MAX_STATEMENTS;
-use crate::exchange::standing::Standing;
+use crate::exchange::standing::{REFUSED_TOLD, Standing};
 use crate::log::tile::{self, FULL};
 use crate::log::{Class, Origin, TileId};
 use crate::node::metrics;
@@ -100,7 +100,9 @@ pub async fn standing(
     let peers = api.db.peers().await?;
     let peer = peers.iter().find(|peer| peer.node == caller && Admission::of(peer.state) > Admission::Nothing);
     let peer = peer.ok_or(Problem::Revoked(caller))?;
-    let mut response = Json(Standing::of(api.node, peer, api.clock.now())).into_response();
+    let refused = api.db.refused_descriptors(&peer.node, REFUSED_TOLD).await?.into_iter().map(Into::into).collect();
+    let standing = Standing { refused, ..Standing::of(api.node, peer, api.clock.now()) };
+    let mut response = Json(standing).into_response();
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(NO_STORE));
     Ok(response)
 }

@@ -9,6 +9,7 @@ use super::warnings::{Ends, Warning, warnings};
 use super::{NodeError, own_log};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::exchange::standing::{REFUSED_TOLD, RefusedStanding};
 use crate::log::Origin;
 use crate::log::origin::LogName;
 use crate::statement::NodeId;
@@ -108,6 +109,8 @@ pub struct PeerStatus {
     pub last_error_time: Option<String>,
     /// What happened then, in words.
     pub last_error: Option<String>,
+    /// The newest of its descriptors that were refused here.
+    pub refused_descriptors: Vec<RefusedStanding>,
     /// All of that in one sentence.
     pub summary: String,
 }
@@ -128,7 +131,9 @@ impl Status {
             let (_, descriptor) = Descriptor::open(&row.descriptor)
                 .map_err(|error| StoreError::Corrupt(format!("peer {}: {error}", row.node)))?;
             ends.extend(Ends::of(&descriptor, false, shown.get(&row.node).copied().map(seconds)));
-            peers.push(PeerStatus::of(row, &descriptor, &logs, clock));
+            let refused = db.refused_descriptors(&row.node, REFUSED_TOLD).await?;
+            let refused_descriptors = refused.into_iter().map(Into::into).collect();
+            peers.push(PeerStatus { refused_descriptors, ..PeerStatus::of(row, &descriptor, &logs, clock) });
         }
         Ok(Self {
             node: id.clone(),
@@ -188,6 +193,7 @@ impl PeerStatus {
             last_error_ms: row.error_ms,
             last_error_time: row.error_ms.and_then(time),
             last_error: row.error,
+            refused_descriptors: Vec::new(),
             node: row.node,
             summary,
         }

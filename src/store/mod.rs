@@ -5,6 +5,7 @@
 //! | `db.rs` | the two pools, opening, migrating, retrying |
 //! | `log.rs` | `log`, `tile`, `evidence` |
 //! | `append.rs`, `project.rs` | the one transaction that grows a log, and what statements become in it |
+//! | `refused_descriptor.rs` | `refused_descriptor` |
 //! | `revise.rs` | what compromised keys signed, taken back |
 //! | `rows.rs` | statements over many rows at once |
 //! | `statement.rs` | `statement`, `reference` |
@@ -32,6 +33,7 @@ pub mod pending;
 mod picked_up;
 mod project;
 pub mod record;
+pub mod refused_descriptor;
 pub mod revise;
 mod rows;
 pub mod statement;

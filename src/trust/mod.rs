@@ -10,6 +10,7 @@
 //! | `state` | where a peer stands; the file is `store/peer_state.rs`, since the store holds to the same steps |
 //! | `member_list.rs` | a federation's list of members, which proposes peers |
 //! | `proposed.rs` | a member of a list, held against what is served under its address |
+//! | `refusal.rs` | descriptors that are not taken, and why |
 //! | `registry.rs` | the peers as this process sees them |
 //! | `tls.rs` | whom a connection trusts |
 //! | `invitation.rs` | the text by which a node is invited |
@@ -25,6 +26,7 @@ pub mod keys;
 pub mod line;
 pub mod member_list;
 pub mod proposed;
+pub mod refusal;
 pub mod registry;
 pub mod rotation;
 pub mod tls;

@@ -41,6 +41,7 @@ mod penalty_file;
 mod pull;
 mod sample_log;
 mod reload;
+mod refused_descriptor;
 mod samples;
 mod second_opinions;
 mod standing;

@@ -235,7 +235,8 @@ impl World {
             Op::Lie(_) => {
                 let pull = PullStanding::default();
                 let (missing, clock) = (Vec::new(), Clock::System.now());
-                let lie = Standing { node, state: PeerState::Approved, missing, holds: 9, clock, pull };
+                let lie =
+                    Standing { node, state: PeerState::Approved, missing, holds: 9, clock, pull, refused: Vec::new() };
                 if let Some(row) = before {
                     self.lied = true;
                     peers.heard(&row, &lie).await.unwrap();

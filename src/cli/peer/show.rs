@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use kaopu::clock::Clock;
+use kaopu::exchange::standing::RefusedStanding;
 use kaopu::node::peers::{PeerView, Peers, PeersError};
 use kaopu::statement::NodeId;
 use kaopu::store::Db;
@@ -94,6 +95,9 @@ fn tell(view: &PeerView) {
         "last failure",
         view.last_error.as_ref().map(|error| format!("{}: {error}", view.last_error_time.as_deref().unwrap_or("?"))),
     );
+    let refused = |it: &RefusedStanding| Some(format!("descriptor {}: {} ({})", it.sequence, it.words, it.reason));
+    view.refused.iter().for_each(|it| line("refused here", refused(it)));
+    view.refused_there.iter().for_each(|it| line("refused there", refused(it)));
     line("cosignatures", view.descriptor.map(|_| view.cosignatures.to_string()));
     for key in &view.keys {
         let state = serde_json::to_value(key.state).ok().and_then(|state| state.as_str().map(str::to_owned));

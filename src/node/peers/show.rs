@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::{Peers, PeersError};
-use crate::exchange::standing::Standing;
+use crate::exchange::standing::{REFUSED_TOLD, RefusedStanding, Standing};
 use crate::log::origin::LogName;
 use crate::node::status::{spoken_span, time};
 use crate::statement::NodeId;
@@ -62,6 +62,10 @@ pub struct PeerView {
     pub last_error_time: Option<String>,
     /// In words.
     pub last_error: Option<String>,
+    /// The newest of its descriptors that were refused here.
+    pub refused: Vec<RefusedStanding>,
+    /// The newest of this node's descriptors that were refused there, as it last said.
+    pub refused_there: Vec<RefusedStanding>,
     /// Cosignatures of it under checkpoints of this node's logs.
     pub cosignatures: u64,
     /// What is to be done next, in one sentence.
@@ -116,7 +120,9 @@ impl Peers {
             let invited = invitations.iter().find(|invitation| invitation.node == row.node);
             let witness = format!("kaopu/{}/witness", row.node);
             let count = cosigned.iter().find(|(name, _)| *name == witness).map_or(0, |(_, count)| *count);
+            let refused = db.refused_descriptors(&row.node, REFUSED_TOLD).await?;
             views.push(PeerView {
+                refused: refused.into_iter().map(Into::into).collect(),
                 invited: invited.map(Invited::of),
                 cosignatures: count,
                 ..PeerView::of(row, &descriptor, now_ms)
@@ -159,6 +165,8 @@ impl PeerView {
             last_success: None,
             last_error_time: None,
             last_error: None,
+            refused: Vec::new(),
+            refused_there: Vec::new(),
             cosignatures: 0,
             next: "its administrator runs `kaopu peer add` with the invitation's text".to_owned(),
         }
@@ -178,7 +186,9 @@ impl PeerView {
             invited: None,
             missing_here: row.state.missing().iter().map(|step| (*step).to_owned()).collect(),
             state_there: standing.as_ref().map(|standing| standing.state),
-            missing_there: standing.map(|standing| standing.missing).unwrap_or_default(),
+            missing_there: standing.as_ref().map(|standing| standing.missing.clone()).unwrap_or_default(),
+            refused: Vec::new(),
+            refused_there: standing.map(|standing| standing.refused).unwrap_or_default(),
             heard: row.standing_ms.and_then(time),
             last_success: row.success_ms.and_then(time),
             last_error_time: row.error_ms.and_then(time),

@@ -244,6 +244,19 @@ INSERT INTO peer_step (before, after) VALUES
   ('suspended', 'active'), ('fetched', 'revoked'), ('confirmed', 'revoked'), ('approved', 'revoked'),
   ('active', 'revoked'), ('suspended', 'revoked');
 
+-- Descriptors that peers offered and that were not taken: evidence, never changed.
+CREATE TABLE refused_descriptor (
+  node      TEXT COLLATE "C" NOT NULL,
+  digest    BYTEA NOT NULL,
+  sequence  BIGINT NOT NULL, -- 0 where it could not be read
+  reason    TEXT COLLATE "C" NOT NULL, -- lower-sequence, fork, expired, root, next-root, signature
+  words     TEXT COLLATE "C" NOT NULL,
+  jws       BYTEA NOT NULL, -- as it was offered
+  held      BYTEA, -- the one that was taken under the same sequence, of a fork
+  at_ms     BIGINT NOT NULL, -- when it was first offered
+  PRIMARY KEY (node, digest)
+);
+
 -- Every descriptor that this node took from a peer.
 CREATE TABLE descriptor (
   node      TEXT COLLATE "C" NOT NULL,

@@ -228,6 +228,19 @@ INSERT INTO peer_step (before, after) VALUES
   ('suspended', 'active'), ('fetched', 'revoked'), ('confirmed', 'revoked'), ('approved', 'revoked'),
   ('active', 'revoked'), ('suspended', 'revoked');
 
+-- Descriptors that peers offered and that were not taken: evidence, never changed.
+CREATE TABLE refused_descriptor (
+  node      TEXT NOT NULL,
+  digest    BLOB NOT NULL,
+  sequence  INTEGER NOT NULL, -- 0 where it could not be read
+  reason    TEXT NOT NULL, -- lower-sequence, fork, expired, root, next-root, signature
+  words     TEXT NOT NULL,
+  jws       BLOB NOT NULL, -- as it was offered
+  held      BLOB, -- the one that was taken under the same sequence, of a fork
+  at_ms     INTEGER NOT NULL, -- when it was first offered
+  PRIMARY KEY (node, digest)
+) STRICT, WITHOUT ROWID;
+
 -- Every descriptor that this node took from a peer.
 CREATE TABLE descriptor (
   node      TEXT NOT NULL,
