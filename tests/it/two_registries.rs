@@ -189,7 +189,7 @@ impl World {
                 let mut taken = 0;
                 for _ in 0..times {
                     let now_ms = Clock::System.now_ms();
-                    taken += usize::from(enrol(&db, &own, now_ms, &introduction).await.is_ok());
+                    taken += usize::from(Box::pin(enrol(&db, &own, now_ms, &introduction)).await.is_ok());
                 }
                 assert!(taken <= 1, "an invitation is used once");
             }
@@ -307,7 +307,7 @@ fn whatever_happens_nobody_is_active_without_two_persons_and_what_was_revoked_st
             let mut folders = std::mem::take(&mut federation.nodes).into_iter();
             let [first, second] = [folders.next().unwrap(), folders.next().unwrap()];
             runtime.block_on(async {
-                let cities = [City::open(first).await, City::open(second).await];
+                let cities = [Box::pin(City::open(first)).await, Box::pin(City::open(second)).await];
                 let mut world = World { cities, lied: false };
                 for op in &ops {
                     Box::pin(world.act(op)).await;

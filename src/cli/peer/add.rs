@@ -143,7 +143,7 @@ fn tell(added: &Added) {
     }
     match &added.introduced {
         Some(introduced) if introduced.done => {
-            print_line("  This node is known there now too; they confirm and approve it likewise.")
+            print_line("  This node is known there now too; they confirm and approve it likewise.");
         }
         Some(introduced) => print_line(&format!(
             "  This node could not be introduced there: {}. Mend that and try again, or ask for another invitation.",
