@@ -19,7 +19,7 @@ use kaopu::import::upload::{Import as Run, Origin};
 use kaopu::import::{self, NotAnUpload, PersonKey, Receipt, Sheet};
 
 use kaopu::statement::Kind;
-use kaopu::trust::keys::read_secret;
+use kaopu::trust::keys::{Passphrases, file::read_sealed};
 
 use super::{Shared, print_line};
 
@@ -69,7 +69,7 @@ async fn run(args: &Import, shared: &Shared, target: Option<&Target>) -> Result<
         db: node.db.clone(),
         node: node.id.clone(),
         kind: Arc::clone(&kind),
-        persons: Arc::new(person_key(&node.config.files.keys)?),
+        persons: Arc::new(person_key(&node.config.files.keys, &node.passphrases)?),
         records: node.records.clone(),
         clock: node.clock.clone(),
     };
@@ -153,9 +153,9 @@ async fn read_through(file: &Path, kind: &Arc<Kind>) -> Result<Result<Sheet, Not
 }
 
 /// The secret under which natural persons are known. A new one would know nobody again, so none is made here.
-fn person_key(keys: &Path) -> Result<PersonKey> {
+fn person_key(keys: &Path, passphrases: &Passphrases) -> Result<PersonKey> {
     let path = keys.join("person.key");
-    let text = read_secret(&path).context(
+    let text = read_sealed(&path, passphrases).context(
         "`kaopu init` made it; restore it from the backup of the keys (where this node never had one, see docs/OPERATIONS.md, Back up)",
     )?;
     PersonKey::from_text(&text).with_context(|| format!("{}; restore it from the backup of the keys", path.display()))

@@ -24,7 +24,9 @@ use kaopu::trust::descriptor::{
     DESCRIPTOR_HOLDS, Descriptor, KeyState, LogEntry, TlsTrust, is_endpoint, spoken, thumbprint,
 };
 use kaopu::trust::keys::passphrase::SHORTEST;
-use kaopu::trust::keys::{AtRest, NodeKeys, Passphrases, RootKeys, read_private, write_private, write_secret};
+use kaopu::trust::keys::{
+    AtRest, NodeKeys, Passphrases, RootKeys, file::write_sealed, read_private, write_private, write_secret,
+};
 use kaopu::trust::tls::{Identity, vouched_for};
 use kaopu::trust::token::TokenUri;
 use serde_json::json;
@@ -241,7 +243,8 @@ impl Init {
         };
         let (key_folder, certs) = (folder("keys")?, folder("certs")?);
         keys.write(&key_folder, &at_rest.node)?;
-        write_secret(&key_folder.join("person.key"), PersonKey::generate(&mut rng()).to_text().as_bytes())?;
+        let person = PersonKey::generate(&mut rng()).to_text();
+        write_sealed(&key_folder.join("person.key"), &person, &at_rest.node)?;
         roots.write(&key_folder, &at_rest.root)?;
         let Certificates { ca, ca_key, node } = certificates;
         if let Some(key) = ca_key {

@@ -24,6 +24,7 @@ mod full_disk;
 mod growth;
 mod import_command;
 mod key_command;
+mod keys_at_rest;
 mod killed_import;
 mod killed_puller;
 mod liar;

@@ -7,8 +7,10 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use pkcs8::der::asn1::OctetStringRef;
 use pkcs8::der::pem::LineEnding;
 use pkcs8::der::{Document, SecretDocument};
+use pkcs8::pkcs5::pbes2;
 use pkcs8::{EncryptedPrivateKeyInfoRef, PrivateKeyInfoRef};
 use zeroize::Zeroizing;
 
@@ -19,6 +21,8 @@ use crate::trust::token::TokenError;
 
 const CLEAR: &str = "PRIVATE KEY";
 const ENCRYPTED: &str = "ENCRYPTED PRIVATE KEY";
+/// A secret that is no key.
+const SEALED: &str = "ENCRYPTED KAOPU SECRET";
 const BEGIN: &str = "-----BEGIN ";
 /// Says in a key's file which key it is.
 const KID: &str = "kid: ";
@@ -111,6 +115,35 @@ pub(super) fn open(path: &Path, text: &str, passphrases: &Passphrases) -> Result
         // one wrong passphrase in some hundred gives bytes that look well padded
         PrivateKeyInfoRef::try_from(clear.as_bytes()).map_err(|_| wrong())?;
         clear.to_pem(CLEAR, LineEnding::LF).map_err(|error| KeyFileError::not_a_key(path, &error))
+    })
+}
+
+/// Writes a secret that is no key into a new file, at rest as the keys are.
+pub fn write_sealed(path: &Path, text: &str, at_rest: &AtRest) -> Result<(), KeyFileError> {
+    let AtRest::Encrypted(passphrase) = at_rest else { return write_secret(path, text.as_bytes()) };
+    let failed = |error: &dyn std::fmt::Display| KeyFileError::not_a_key(path, error);
+    let params = pbes2::Parameters::generate_recommended(&mut rand::rngs::SysRng).map_err(|error| failed(&error))?;
+    let data = params.encrypt(passphrase.expose(), text.as_bytes()).map_err(|error| failed(&error))?;
+    let encrypted_data = OctetStringRef::new(&data).map_err(|error| failed(&error))?;
+    let info = EncryptedPrivateKeyInfoRef { encryption_algorithm: params.into(), encrypted_data };
+    let document = SecretDocument::try_from(&info).map_err(|error| failed(&error))?;
+    let pem = document.to_pem(SEALED, LineEnding::LF).map_err(|error| failed(&error))?;
+    write_secret(path, pem.as_bytes())
+}
+
+/// Reads such a secret.
+pub fn read_sealed(path: &Path, passphrases: &Passphrases) -> Result<Zeroizing<String>, KeyFileError> {
+    let text = read_secret(path)?;
+    if !text.starts_with(&format!("{BEGIN}{SEALED}")) {
+        return Ok(text);
+    }
+    let failed = |error: &dyn std::fmt::Display| KeyFileError::not_a_key(path, error);
+    let (_, document) = Document::from_pem(text.trim_end()).map_err(|error| failed(&error))?;
+    let info = EncryptedPrivateKeyInfoRef::try_from(document.as_bytes()).map_err(|error| failed(&error))?;
+    passphrases.each(path, |passphrase| {
+        let wrong = || KeyFileError::WrongPassphrase { path: path.to_owned() };
+        let clear = info.encryption_algorithm.decrypt(passphrase.expose(), info.encrypted_data.as_bytes());
+        String::from_utf8(clear.map_err(|_| wrong())?).map(Zeroizing::new).map_err(|_| wrong())
     })
 }
 
