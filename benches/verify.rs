@@ -19,7 +19,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ed25519_dalek::{Signature, VerifyingKey, verify_batch};
 use kaopu::audit::folder::Line;
 use kaopu::audit::verify::News;
-use kaopu::audit::{Folder, Trust, crew, verify};
+use kaopu::audit::{Folder, Trust, verify};
+use kaopu::crew;
 use kaopu::statement::{Kinds, Verified};
 use sample_log::{City, START};
 

@@ -13,6 +13,7 @@
 //! The modules stand in that order; `docs/ARCHITECTURE.md` walks through them.
 
 pub mod clock;
+pub mod crew;
 pub mod statement;
 pub mod quota;
 pub mod record;

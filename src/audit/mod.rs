@@ -14,7 +14,6 @@
 //! elsewhere. Verification shares with a pull how one statement is verified and judged, and nothing else: it is a second
 //! opinion on what this program itself wrote.
 
-pub mod crew;
 pub mod export;
 pub mod fault;
 pub mod folder;

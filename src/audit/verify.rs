@@ -8,7 +8,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::crew::share_out;
 use super::fault::{Fault, Wrong};
 use super::folder::{Folder, Line};
 use super::keys::{Compromised, Keys};
@@ -16,6 +15,7 @@ use super::read::{self, Body, Bundle};
 use super::tree::Tree;
 use super::versions::Versions;
 use super::waiting::{Bodies, Waiting, in_batches};
+use crate::crew::share_out;
 use crate::log::checkpoint::CheckpointError;
 use crate::log::judge::{self, NotAccepted, Place, TOLERANCE};
 use crate::log::note::VerifierKey;
@@ -268,7 +268,7 @@ impl Passage<'_> {
         for waiting in waiting {
             match waiting {
                 Waiting::Descriptor(index, class, descriptor) => {
-                    judged.push(self.judge_one(*index, *class, descriptor))
+                    judged.push(self.judge_one(*index, *class, descriptor));
                 }
                 Waiting::Bodies(bodies) => {
                     for (index, entry, place) in &bodies.places {

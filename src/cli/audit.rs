@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use kaopu::audit::verify::News;
-use kaopu::audit::{Fault, Folder, Report, Trust, crew, export, verify};
+use kaopu::audit::{Fault, Folder, Report, Trust, export, verify};
 use kaopu::clock::Clock;
+use kaopu::crew;
 use kaopu::log::Origin;
 use kaopu::log::note::VerifierKey;
 use kaopu::statement::{Digest, Kinds};
@@ -63,7 +64,7 @@ impl Audit {
     /// Runs it.
     pub async fn run(self, shared: &Shared) -> anyhow::Result<ExitCode> {
         match self {
-            Self::Export(export) => export.run(shared).await,
+            Self::Export(export) => Box::pin(export.run(shared)).await,
             Self::Verify(verify) => verify.run(shared),
         }
     }

@@ -78,7 +78,7 @@ impl Command {
     async fn run(self, shared: Shared) -> anyhow::Result<ExitCode> {
         match self {
             Self::Demo(demo) => demo.run().await,
-            Self::Init(init) => init.run(&shared).await,
+            Self::Init(init) => Box::pin(init.run(&shared)).await,
             Self::Serve(serve) => serve.run(&shared).await,
             Self::User(user) => Box::pin(user.run(&shared)).await,
             Self::Peer(peer) => Box::pin(peer.run(&shared)).await,

@@ -12,6 +12,7 @@ use super::feed::blocking;
 use super::fetch::Chunk;
 use super::keys::Keys;
 use crate::clock::Clock;
+use crate::crew::in_parts;
 use crate::log::edge::FullTile;
 use crate::log::judge::{self, Place, TOLERANCE, Verdict};
 use crate::log::{Class, Edge, Entry, Origin};
@@ -68,7 +69,8 @@ pub type Broken = (Option<Judged>, Fault);
 impl Judge {
     /// Judges a chunk that follows on the last one. `note` is the checkpoint it is proven by, for the evidence.
     pub fn chunk(&mut self, chunk: &Chunk, note: &str) -> Result<Judged, Broken> {
-        let mut read = in_parts(chunk.entries.iter().collect(), &|part| part.into_iter().map(read).collect());
+        let mut read =
+            in_parts(chunk.entries.iter().collect(), WORTH_SPLITTING, |part| part.into_iter().map(read).collect());
         if let Some(at) = read.iter().position(|r| matches!(r, Read::Other)) {
             let body = if let Line::Body(jws) = &chunk.entries[at].1 { jws.clone() } else { String::new() };
             return Err((None, Fault::Digest { index: chunk.first + at as u64, body, note: note.to_owned() }));
@@ -166,14 +168,14 @@ impl Judge {
     /// Entries without a descriptor among them.
     fn stretch(&mut self, chunk: &Chunk, at: usize, read: Vec<Read>) -> Vec<Stored> {
         let ring = self.keys.at(chunk.first + at as u64);
-        let verified = in_parts(read, &|part| match ring {
+        let verified = in_parts(read, WORTH_SPLITTING, |part| match ring {
             Some(ring) => verify(part, ring),
             None => part.into_iter().map(|r| r.refuse_unread(Refused::UnknownKey)).collect(),
         });
 
         let judging: Vec<_> = chunk.entries[at..].iter().zip(verified).collect();
         let this = &*self;
-        let mut judged = in_parts(judging, &|part| {
+        let mut judged = in_parts(judging, WORTH_SPLITTING, |part| {
             part.into_iter()
                 .map(|((entry, line), checked)| match checked {
                     // the highest iat before it is known only when those before it are judged
@@ -323,39 +325,4 @@ fn body_of(line: &Line) -> String {
 
 fn absent(line: &Line) -> Stored {
     if matches!(line, Line::Erased) { Stored::Erased } else { Stored::Withheld }
-}
-
-/// Does the same with the parts of a list, a thread a part, and puts the results together in order.
-fn in_parts<T: Send, R: Send>(items: Vec<T>, work: &(impl Fn(Vec<T>) -> Vec<R> + Sync)) -> Vec<R> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    if threads == 1 || items.len() < WORTH_SPLITTING {
-        return work(items);
-    }
-    let each = items.len().div_ceil(threads);
-    let mut rest = items.into_iter();
-    let parts: Vec<Vec<T>> = std::iter::from_fn(|| {
-        let part: Vec<T> = rest.by_ref().take(each).collect();
-        (!part.is_empty()).then_some(part)
-    })
-    .collect();
-    std::thread::scope(|scope| {
-        let running: Vec<_> = parts.into_iter().map(|part| scope.spawn(move || work(part))).collect();
-        running
-            .into_iter()
-            .flat_map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect()
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::in_parts;
-
-    #[test]
-    fn parts_come_back_in_order() {
-        for n in [0, 1, 127, 128, 1000, 4096] {
-            let doubled = in_parts((0..n).collect(), &|part| part.into_iter().map(|x: usize| x * 2).collect());
-            assert_eq!(doubled, (0..n).map(|x| x * 2).collect::<Vec<_>>());
-        }
-    }
 }

@@ -88,7 +88,7 @@ pub fn again(mut current: Option<Digest>, versions: &[Again]) -> Vec<Becomes> {
         if step == Step::OverGap {
             filled.extend(version.prev);
         }
-        Becomes::Accepted(std::mem::replace(&mut current, Some(version.digest)))
+        Becomes::Accepted(current.replace(version.digest))
     };
     versions.iter().map(judge).collect()
 }

@@ -106,7 +106,7 @@ pub async fn examine(config: &Config, clock: &Clock, only: Option<&NodeId>) -> R
             peers = found;
         }
         Err(error) => {
-            own.push(Check::fault("store", format!("{error}: see that the store is there and may be opened")))
+            own.push(Check::fault("store", format!("{error}: see that the store is there and may be opened")));
         }
     }
     let all = own.iter().chain(peers.iter().flat_map(|peer: &PeerReport| &peer.checks));

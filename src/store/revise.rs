@@ -134,20 +134,22 @@ const NAME: &str = "INSERT INTO subject (key, folded, name) VALUES ($1, $2, $3) 
 // of a subject that nothing accepted names any more
 const UNNAME: &str = "DELETE FROM subject WHERE key = $1 AND NOT EXISTS (SELECT 1 FROM statement WHERE subject = $1)";
 
+/// Index, kind, identity, verdict and statement.
+type SignedColumns = (i64, String, Option<Vec<u8>>, String, Option<Vec<u8>>);
+
 impl Db {
     /// Rows of a log from `first` on and below `end`, at most `limit`, that count for something or may come to.
     pub async fn signed(&self, log: i64, first: u64, end: u64, limit: u32) -> Result<Vec<Signed>, StoreError> {
-        let rows: Vec<(i64, String, Option<Vec<u8>>, String, Option<Vec<u8>>)> = on!(read self, c => sqlx::query_as(SIGNED)
+        let rows: Vec<SignedColumns> = on!(read self, c => sqlx::query_as(SIGNED)
                 .bind(log)
                 .bind(int(first))
                 .bind(int(end))
                 .bind(i64::from(limit))
                 .fetch_all(c))?;
-        let signed =
-            |(index, kind, identity, verdict, jws): (i64, String, Option<Vec<u8>>, String, Option<Vec<u8>>)| {
-                let place = identity.map(|identity| Ok::<_, StoreError>((kind, hash(&identity)?))).transpose()?;
-                Ok(Signed { index: nat(index)?, place, was: verdict, jws: jws.map(text).transpose()? })
-            };
+        let signed = |(index, kind, identity, verdict, jws): SignedColumns| {
+            let place = identity.map(|identity| Ok::<_, StoreError>((kind, hash(&identity)?))).transpose()?;
+            Ok(Signed { index: nat(index)?, place, was: verdict, jws: jws.map(text).transpose()? })
+        };
         rows.into_iter().map(signed).collect()
     }
 

@@ -106,9 +106,14 @@ impl fmt::Display for Step {
 }
 
 /// The step that comes next for things in these states.
-fn step_of(states: impl Iterator<Item = KeyState> + Clone) -> Step {
-    match states.clone().filter(|state| *state == KeyState::Active).count() {
-        _ if states.clone().any(|state| state == KeyState::Next) => Step::Activate,
+fn step_of(states: impl Iterator<Item = KeyState>) -> Step {
+    let (mut announced, mut active) = (false, 0);
+    for state in states {
+        announced |= state == KeyState::Next;
+        active += usize::from(state == KeyState::Active);
+    }
+    match active {
+        _ if announced => Step::Activate,
         0 | 1 => Step::Announce,
         _ => Step::Retire,
     }

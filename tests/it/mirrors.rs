@@ -352,7 +352,7 @@ impl Mirror<'_> {
     async fn ends(&mut self) -> End {
         // the first may end behind a descriptor
         for act in [Act::Take(usize::MAX), Act::Take(usize::MAX), Act::Clock(END - NOW), Act::Learn, Act::Retry] {
-            self.does(&act).await;
+            Box::pin(self.does(&act)).await;
         }
         let log = self.db.log(&self.origin).await.unwrap().unwrap();
         assert_eq!(log.size as usize, self.log.len());
@@ -401,14 +401,14 @@ async fn play(dbs: &[Db], known: &Known, node: &str, (told, compromise): (&[Told
     };
     let mut late = mirror(&dbs[0]);
     (late.kinds, late.now) = (known.all.clone(), END);
-    let end = late.ends().await;
+    let end = Box::pin(late.ends()).await;
     assert_eq!(end, model(&log), "{told:?} {compromise:?}");
     for (db, acts) in dbs[1..].iter().zip(mirrors) {
         let mut mirror = mirror(db);
         for act in acts {
-            mirror.does(act).await;
+            Box::pin(mirror.does(act)).await;
         }
-        assert_eq!(mirror.ends().await, end, "{acts:?} of {told:?} {compromise:?}");
+        assert_eq!(Box::pin(mirror.ends()).await, end, "{acts:?} of {told:?} {compromise:?}");
     }
 }
 

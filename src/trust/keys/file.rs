@@ -97,7 +97,7 @@ pub fn read_key(path: &Path, passphrases: &Passphrases) -> Result<SigningKey, Ke
 
 /// The private key of a file as PKCS#8 PEM in clear.
 pub fn read_private(path: &Path, passphrases: &Passphrases) -> Result<Zeroizing<String>, KeyFileError> {
-    open(path, &*read_secret(path)?, passphrases)
+    open(path, &read_secret(path)?, passphrases)
 }
 
 /// The PEM in clear of a file's text.
