@@ -68,6 +68,7 @@ pub type Broken = (Option<Judged>, Fault);
 
 impl Judge {
     /// Judges a chunk that follows on the last one. `note` is the checkpoint it is proven by, for the evidence.
+    #[expect(clippy::result_large_err, reason = "what was judged before the fault is stored, and moved once a chunk")]
     pub fn chunk(&mut self, chunk: &Chunk, note: &str) -> Result<Judged, Broken> {
         let mut read =
             in_parts(chunk.entries.iter().collect(), WORTH_SPLITTING, |part| part.into_iter().map(read).collect());
