@@ -6,7 +6,8 @@ use super::fault::Wrong;
 use crate::log::Origin;
 use crate::log::note::VerifierKey;
 use crate::statement::{Digest, KeyRing, Refused, Verified};
-use crate::trust::descriptor::{Descriptor, KeyEntry, KeyState, Purpose, spoken};
+use crate::trust::compromise::{Compromised, newly};
+use crate::trust::descriptor::{Descriptor, spoken};
 use crate::trust::line::{Link, leads_back};
 
 /// The last descriptor so far, and what is known of those before it.
@@ -15,15 +16,6 @@ pub struct Keys {
     newest: Option<(Descriptor, Arc<KeyRing>)>,
     /// All of them: an auditor may know any.
     line: Vec<(Digest, Link)>,
-}
-
-/// Signatures of a key count below an index only.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Compromised {
-    /// The key.
-    pub kid: String,
-    /// From this index on what it signed is void.
-    pub valid_below: u64,
 }
 
 impl Keys {
@@ -48,8 +40,7 @@ impl Keys {
         if *verified.issuer() != self.origin.node {
             return Err(Refused::Issuer.into());
         }
-        let known = self.newest.as_ref().map(|(before, _)| compromised(before, &self.origin)).unwrap_or_default();
-        let new = compromised(&descriptor, &self.origin).into_iter().filter(|c| !known.contains(c)).collect();
+        let new = newly(self.newest.as_ref().map(|(before, _)| before), &descriptor, &self.origin);
         self.line.push((descriptor.fingerprint(), Link::of(&verified, &descriptor)));
         let ring = Arc::new(descriptor.key_ring());
         self.newest = Some((descriptor, ring));
@@ -74,12 +65,6 @@ impl Keys {
         let known = self.line.iter().filter(|(fingerprint, _)| is_it(fingerprint));
         known.map(|(_, link)| link).any(|link| leads_back(link, &links, &links[0]))
     }
-}
-
-fn compromised(descriptor: &Descriptor, origin: &Origin) -> Vec<Compromised> {
-    let keys = descriptor.keys.iter().filter(|key| key.state == KeyState::Compromised && key.purpose == Purpose::Sign);
-    let below = |key: &KeyEntry| key.valid_below.as_ref().map_or(0, |below| below.of(origin));
-    keys.map(|key| Compromised { kid: key.key.kid().to_owned(), valid_below: below(key) }).collect()
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ mod read;
 mod tree;
 pub mod verify;
 mod versions;
+mod void;
 mod waiting;
 
 pub use fault::{Fault, Wrong};

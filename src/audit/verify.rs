@@ -9,11 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::fault::{Fault, Wrong};
-use super::folder::{Folder, Line};
-use super::keys::{Compromised, Keys};
+use super::folder::Folder;
+use super::keys::Keys;
 use super::read::{self, Body, Bundle};
 use super::tree::Tree;
 use super::versions::Versions;
+use super::void::Void;
 use super::waiting::{Bodies, Waiting, in_batches};
 use crate::crew::share_out;
 use crate::log::checkpoint::CheckpointError;
@@ -21,7 +22,7 @@ use crate::log::judge::{self, NotAccepted, Place, TOLERANCE};
 use crate::log::note::VerifierKey;
 use crate::log::tile::FULL;
 use crate::log::{Checkpoint, Class};
-use crate::statement::{Digest, Kinds, Refused, Unverified, Verified, envelope};
+use crate::statement::{Digest, Kinds, Refused, Verified, envelope};
 
 /// Bundles in a window, for each thread: two windows are under way.
 const WINDOW: usize = 8;
@@ -94,6 +95,7 @@ pub fn verify(
         keys,
         tree: Tree::new(folder),
         versions: Versions::default(),
+        void: Void::new(checkpoint.size),
         max_iat: i64::MIN,
         erased: BTreeMap::new(),
         erasures: BTreeSet::new(),
@@ -127,6 +129,7 @@ struct Audit<'a> {
     keys: Keys,
     tree: Tree<'a>,
     versions: Versions,
+    void: Void,
     max_iat: i64,
     /// Erased entries by digest, until an erasure is seen.
     erased: BTreeMap<Digest, u64>,
@@ -181,7 +184,14 @@ impl Passage<'_> {
                 match result {
                     Done::Judged(judged) => {
                         done += judged.len() as u64;
-                        judged.into_iter().for_each(|judged| audit.place(judged));
+                        for judged in judged {
+                            let index = judged.index;
+                            audit.place(judged);
+                            if audit.void.is_due(index) {
+                                let faults = audit.void.again(index, self.folder, self.kinds, &mut audit.versions);
+                                audit.wrong(&faults);
+                            }
+                        }
                     }
                     Done::Read(bundle) => read.push(bundle),
                 }
@@ -223,7 +233,7 @@ impl Passage<'_> {
                 Body::Descriptor(unverified) => match audit.keys.take(index, unverified.jws()) {
                     Ok((verified, compromised)) => {
                         waiting.push(Waiting::Descriptor(index, entry.class, verified));
-                        self.void(&compromised, index, audit);
+                        audit.void.declared(index, compromised);
                     }
                     Err(wrong) => audit.wrong(&[Fault::at(index, wrong)]),
                 },
@@ -239,25 +249,6 @@ impl Passage<'_> {
             }
         }
         waiting
-    }
-
-    /// Names what a key signed between the index from which it is void and the descriptor that says so.
-    fn void(&self, compromised: &[Compromised], end: u64, audit: &mut Audit<'_>) {
-        let Some(from) = compromised.iter().map(|key| key.valid_below).min() else { return };
-        let mut faults = Vec::new();
-        for n in from / FULL as u64..end.div_ceil(FULL as u64) {
-            let first = n * FULL as u64;
-            let width = (self.checkpoint.size - first).min(FULL as u64) as u16;
-            let Ok(text) = self.folder.statements(n, width) else { continue };
-            for (index, line) in (first..end).zip(text.split('\n')) {
-                let Line::Body(jws) = Line::parse(line) else { continue };
-                let Ok(unverified) = Unverified::parse(jws) else { continue };
-                if compromised.iter().any(|key| key.valid_below <= index && key.kid == unverified.kid()) {
-                    faults.push(Fault::at(index, Wrong::Compromised));
-                }
-            }
-        }
-        audit.wrong(&faults);
     }
 
     /// Reads statements, verifies their signatures in one batch, and judges all but what depends on the statements before.
@@ -326,13 +317,20 @@ impl Audit<'_> {
         // what is signed counts, whatever else is wrong with it
         self.max_iat = self.max_iat.max(judged.iat);
         match judged.accepted {
-            Err(NotAccepted::Refused(refused)) => return self.wrong(&[refuse(refused)]),
-            _ if backdated => return self.wrong(&[refuse(Refused::Backdated)]),
+            Err(NotAccepted::Refused(refused)) => {
+                self.void.refused(judged.index, false);
+                return self.wrong(&[refuse(refused)]);
+            }
+            _ if backdated => {
+                self.void.refused(judged.index, false);
+                return self.wrong(&[refuse(Refused::Backdated)]);
+            }
             Err(NotAccepted::Held(why)) => self.held(why),
             Ok(()) => {
                 if let Some((record, prev)) = judged.record
                     && !self.versions.follow(record, &judged.digest, prev.as_ref())
                 {
+                    self.void.refused(judged.index, true);
                     return self.wrong(&[refuse(Refused::Prev)]);
                 }
                 self.report.verified += 1;

@@ -18,6 +18,11 @@ impl Versions {
         short(&Digest::of(&[kind.as_bytes(), b"\n", identity].concat()))
     }
 
+    /// Forgets all versions, but not that there are gaps.
+    pub fn begin_anew(&mut self) {
+        self.current.clear();
+    }
+
     /// Whether a record may stand next in its chain; if so it is now the current version.
     pub fn follow(&mut self, record: u128, digest: &Digest, prev: Option<&Digest>) -> bool {
         let current = self.current.get(&record);

@@ -363,3 +363,36 @@ proptest! {
         })?;
     }
 }
+
+#[test]
+fn what_a_compromised_key_signed_is_void_for_the_versions_of_its_record_too() {
+    let mut sample = Sample::new(3);
+    let stolen = SigningKey::generate(Suite::EdDsa, &mut StdRng::seed_from_u64(5));
+    let mut second = sample.city.descriptor();
+    second.sequence = 2;
+    let (key, state) = (stolen.public().clone(), KeyState::Active);
+    second.keys.push(KeyEntry { key, purpose: Purpose::Sign, state, valid_below: None });
+    let signed = sample.city.sign_descriptor(&second, START + 100);
+    sample.push(signed);
+    let version = |sample: &mut Sample, prev: u64, facts: &str| {
+        let mut version = Statement { prev: Some(sample.log[prev as usize].0.digest), ..sample.city.penalty(1) };
+        version.body.insert("facts".to_owned(), facts.into());
+        Statement { iat: START + 100, ..version }
+    };
+    let first = 2; // of penalty number 1
+    let theirs = version(&mut sample, first, "示例窃");
+    let theirs = kaopu::statement::envelope::sign(theirs, &stolen).unwrap();
+    let theirs = sample.push(theirs);
+    let on_it = version(&mut sample, theirs, "示例承");
+    let on_it = sample.say(on_it);
+    let mut third = second.clone();
+    third.sequence = 3;
+    let entry = third.keys.last_mut().unwrap();
+    entry.state = KeyState::Compromised;
+    entry.valid_below = Some(ValidBelow::Every(theirs));
+    let signed = sample.city.sign_descriptor(&third, START + 100);
+    sample.push(signed);
+    let anew = version(&mut sample, first, "示例正");
+    sample.say(anew);
+    assert_eq!(sample.audit().0, [(Some(theirs), "compromised"), (Some(on_it), "prev")]);
+}
