@@ -69,7 +69,7 @@ pub async fn newer(
     let client = match fault {
         // it may have had to change its authority; a descriptor proves itself, whoever hands it out
         Some(Fault::Tls(_)) => {
-            let tls = untrusting_tls(&around.identity).map_err(|error| Fault::Tls(error))?;
+            let tls = untrusting_tls(&around.identity).map_err(Fault::Tls)?;
             PeerClient::new(&peer.url, tls, around.settings.patience, false)?
         }
         _ => clients.of(&peer, around)?,
