@@ -85,7 +85,7 @@ impl Feed {
     pub async fn run(mut self) {
         loop {
             match self.around.db.create_log(&self.origin, false).await {
-                Ok(log) if log.unvoided.is_some() => self.void(log).await,
+                Ok(log) if log.unvoided.is_some() => Box::pin(self.void(log)).await,
                 Ok(log) if log.state == LogState::Open => Box::pin(self.turn(log)).await,
                 Ok(_) => tokio::time::sleep(REST).await,
                 Err(error) => {
@@ -134,10 +134,10 @@ impl Feed {
                 let source = Source { node: node.clone(), client, server };
                 let turn = self.ask(&log, &owner, &source);
                 match server {
-                    Server::Owner => turn.await,
+                    Server::Owner => Box::pin(turn).await,
                     Server::Mirror => {
                         let slow = Err(Fault::Slow("a turn", MIRROR_TURN));
-                        tokio::time::timeout(MIRROR_TURN, turn).await.unwrap_or(slow)
+                        tokio::time::timeout(MIRROR_TURN, Box::pin(turn)).await.unwrap_or(slow)
                     }
                 }
             }
@@ -145,7 +145,7 @@ impl Feed {
         };
         match outcome {
             Ok(news) => self.good(&node, news || begun.elapsed() > PROMPT).await,
-            Err(fault) => self.bad(&log, &owner, &node, fault).await,
+            Err(fault) => Box::pin(self.bad(&log, &owner, &node, fault)).await,
         }
     }
 

@@ -5,9 +5,9 @@ use std::io::BufReader;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use calamine::{Data, DataRef, Reader as _, SheetType, Xls};
+use calamine::{Data, DataRef, Reader as _, Xls};
 
-use super::xlsx::{cell_of, guarded};
+use super::xlsx::{cell_of, guarded, worksheets};
 use super::{Cell, MAX_COLUMNS, MAX_ROW, NotAnUpload, xls_guard};
 
 /// The largest file.
@@ -24,11 +24,7 @@ pub(super) fn check(path: &Path) -> Result<(), NotAnUpload> {
 
 /// The names of the worksheets.
 pub(super) fn sheets(path: &Path) -> Result<Vec<String>, NotAnUpload> {
-    guarded(|| {
-        let workbook = open(path)?;
-        let sheets = workbook.sheets_metadata().iter();
-        Ok(sheets.filter(|s| s.typ == SheetType::WorkSheet).map(|s| s.name.clone()).collect())
-    })
+    guarded(|| Ok(worksheets(&open(path)?)))
 }
 
 /// Calls back with each row of a worksheet, blank ones too.

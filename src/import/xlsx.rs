@@ -5,7 +5,7 @@ use std::io::{self, BufReader, Read as _};
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use calamine::{DataRef, Reader as _, SheetType, Xlsx};
+use calamine::{DataRef, Reader, SheetType, Xlsx};
 
 use super::{Cell, MAX_COLUMNS, MAX_ROW, NotAnUpload};
 
@@ -42,11 +42,16 @@ pub(super) fn check(path: &Path) -> Result<(), NotAnUpload> {
 
 /// The names of the worksheets.
 pub(super) fn sheets(path: &Path) -> Result<Vec<String>, NotAnUpload> {
-    guarded(|| {
-        let workbook = open(path)?;
-        let sheets = workbook.sheets_metadata().iter();
-        Ok(sheets.filter(|s| s.typ == SheetType::WorkSheet).map(|s| s.name.clone()).collect())
-    })
+    guarded(|| Ok(worksheets(&open(path)?)))
+}
+
+/// The worksheets of a workbook of either format: no charts and no macros.
+pub(super) fn worksheets<F, W: Reader<F>>(workbook: &W) -> Vec<String>
+where
+    F: io::Read + io::Seek,
+{
+    let sheets = workbook.sheets_metadata().iter();
+    sheets.filter(|s| s.typ == SheetType::WorkSheet).map(|s| s.name.clone()).collect()
 }
 
 /// Calls back with each row of a worksheet that has cells.

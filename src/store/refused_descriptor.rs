@@ -31,6 +31,9 @@ const REFUSED: &str = "SELECT sequence, reason, words, jws, held, at_ms FROM ref
      WHERE node = $1 ORDER BY at_ms DESC, sequence DESC LIMIT $2";
 const TAKEN: &str = "SELECT sequence, jws FROM descriptor WHERE node = $1 ORDER BY sequence DESC LIMIT $2";
 
+/// As they are selected.
+type Columns = (i64, String, String, Vec<u8>, Option<Vec<u8>>, i64);
+
 impl Db {
     /// Keeps one as evidence; false if it is known already.
     pub async fn refuse_descriptor(&self, node: &NodeId, refused: &RefusedDescriptor) -> Result<bool, StoreError> {
@@ -52,7 +55,7 @@ impl Db {
 
     /// The newest that were not taken of a peer.
     pub async fn refused_descriptors(&self, node: &NodeId, limit: u32) -> Result<Vec<RefusedDescriptor>, StoreError> {
-        let rows: Vec<(i64, String, String, Vec<u8>, Option<Vec<u8>>, i64)> =
+        let rows: Vec<Columns> =
             on!(read self, c => sqlx::query_as(REFUSED).bind(node.as_str()).bind(i64::from(limit)).fetch_all(c))?;
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         rows.into_iter()
