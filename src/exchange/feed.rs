@@ -132,7 +132,7 @@ impl Feed {
             Ok(client) => {
                 let server = if node == self.origin.node { Server::Owner } else { Server::Mirror };
                 let source = Source { node: node.clone(), client, server };
-                let turn = self.ask(&log, &owner, &source);
+                let turn = Box::pin(self.ask(&log, &owner, &source));
                 match server {
                     Server::Owner => Box::pin(turn).await,
                     Server::Mirror => {
@@ -160,7 +160,7 @@ impl Feed {
         if source.server == Server::Owner && due(self.refreshed, every) {
             self.refreshed = Some(Instant::now());
             // the log is what counts: whoever has no descriptors to hand has them there
-            match newer(&self.around, &self.clients, owner, None).await {
+            match Box::pin(newer(&self.around, &self.clients, owner, None)).await {
                 Ok(true) => return Ok(true), // and what it says of keys is heeded from the next turn on
                 Ok(false) => {}
                 Err(fault) => tracing::debug!(origin = %self.origin, %fault, "no descriptors were to be had"),
