@@ -113,6 +113,9 @@ fn tell_record(record: &Found, kinds: &Kinds) {
     let seen = record.checkpoint.as_ref().map(|c| format!(" of {}, {} ago", c.size, spoken_span(c.age * 1000)));
     print_line(&format!("  {} index {}{}", record.origin, record.index, seen.unwrap_or_default()));
     print_line(&format!("  issued {} by {}  {}", record.issued, record.issuer, record.digest));
+    if let Some(revoked) = &record.issuer_revoked {
+        print_line(&format!("  issuer revoked {revoked}; this was said before 签发节点已被撤销，此前所述"));
+    }
     let kind = kinds.find(&Typ { kind: record.kind.clone(), version: record.version });
     for (name, value) in &record.body {
         let title = kind.and_then(|kind| kind.member(name)).map_or(name.as_str(), |member| member.title.as_str());

@@ -46,6 +46,8 @@ pub struct Found {
     pub replaces: Option<Digest>,
     /// Its signature was verified, and its place in the log is proven up to the checkpoint.
     pub verified: bool,
+    /// When its issuer was revoked at this node, RFC 3339: it was said before that.
+    pub issuer_revoked: Option<String>,
     /// What it says.
     pub body: Map<String, Value>,
     /// The newest checkpoint of its log of which everything is here.
@@ -125,6 +127,7 @@ impl Found {
             replaces: statement.prev,
             // only what was verified is accepted; a log that was caught lying proves nothing
             verified: log.state != LogState::Frozen && complete.is_some_and(|head| row.index < head.size),
+            issuer_revoked: log.revoked_ms.and_then(time),
             body: statement.body.clone(),
             checkpoint: complete.map(|head| CheckpointAge {
                 size: head.size,

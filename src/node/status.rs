@@ -207,6 +207,11 @@ fn summary(row: &PeerRow, log: Option<&LogRow>, lag: u64, now_ms: i64) -> String
     {
         return format!("frozen: {}", log.reason.as_deref().unwrap_or("no reason is noted"));
     }
+    if let Some(log) = log
+        && log.state == LogState::Closed
+    {
+        return format!("closed: {}", log.reason.as_deref().unwrap_or("its generation has ended"));
+    }
     let ago = |ms: i64| spoken_span(now_ms.saturating_sub(ms));
     let behind = if lag == 0 { "in step".to_owned() } else { format!("{lag} entries behind") };
     match (row.success_ms, row.error_ms) {

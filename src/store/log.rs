@@ -45,6 +45,8 @@ pub struct LogRow {
     pub state: LogState,
     /// Why it does not.
     pub reason: Option<String>,
+    /// When its owner was revoked here, milliseconds since 1970: what it says stays as it was then.
+    pub revoked_ms: Option<i64>,
     /// Entries stored here, all proven; the cursor of a pull. For an own log the head's size.
     pub size: u64,
     /// The right edge of the tree over them.
@@ -67,13 +69,13 @@ pub type Tiles = Vec<FullTile>;
 
 const CREATE: &str = "INSERT INTO log (origin, hash, node, name, generation, own, state, size, edge, max_iat) \
      VALUES ($1, $2, $3, $4, $5, $6, 'open', 0, $7, 0) ON CONFLICT DO NOTHING";
-const BY_ORIGIN: &str = "SELECT id, origin, own, state, reason, size, edge, max_iat, descriptor, unvoided, \
+const BY_ORIGIN: &str = "SELECT id, origin, own, state, reason, revoked_ms, size, edge, max_iat, descriptor, unvoided, \
      head_size, head_root, head_note, head_ms, complete_size, complete_root, complete_note, complete_ms \
      FROM log WHERE origin = $1";
-const BY_HASH: &str = "SELECT id, origin, own, state, reason, size, edge, max_iat, descriptor, unvoided, \
+const BY_HASH: &str = "SELECT id, origin, own, state, reason, revoked_ms, size, edge, max_iat, descriptor, unvoided, \
      head_size, head_root, head_note, head_ms, complete_size, complete_root, complete_note, complete_ms \
      FROM log WHERE hash = $1";
-const ALL: &str = "SELECT id, origin, own, state, reason, size, edge, max_iat, descriptor, unvoided, \
+const ALL: &str = "SELECT id, origin, own, state, reason, revoked_ms, size, edge, max_iat, descriptor, unvoided, \
      head_size, head_root, head_note, head_ms, complete_size, complete_root, complete_note, complete_ms \
      FROM log ORDER BY origin";
 // A head never goes back, and never changes its root at the same size, whatever the caller believes.
@@ -197,6 +199,7 @@ struct Row {
     own: i64,
     state: String,
     reason: Option<String>,
+    revoked_ms: Option<i64>,
     size: i64,
     edge: Vec<u8>,
     max_iat: i64,
@@ -230,6 +233,7 @@ impl TryFrom<Row> for LogRow {
                 other => return Err(StoreError::Corrupt(format!("log state {other:?}"))),
             },
             reason: row.reason,
+            revoked_ms: row.revoked_ms,
             size,
             edge: Edge::decode(size, &row.edge).map_err(|error| StoreError::Corrupt(error.to_string()))?,
             max_iat: row.max_iat,

@@ -43,6 +43,7 @@ mod pull;
 mod sample_log;
 mod reload;
 mod refused_descriptor;
+mod revocation;
 mod samples;
 mod second_opinions;
 mod standing;

@@ -55,6 +55,14 @@ impl Asker {
         asked.map(|_| ()).map_err(|error| error.to_string())
     }
 
+    /// Asks for a checkpoint after the newest one, and waits for it.
+    pub async fn hold_open(&self, client: &PeerClient) -> Result<(), String> {
+        let origin: Origin = format!("kaopu/{}/records/1", self.peer.node).parse().unwrap();
+        let served = client.checkpoint(&origin, None, Duration::ZERO).await.unwrap().unwrap();
+        let asked = client.checkpoint(&origin, served.etag.as_deref(), Duration::from_secs(30)).await;
+        asked.map(|_| ()).map_err(|error| error.to_string())
+    }
+
     /// The certificate that the other shows.
     async fn shown(&self) -> Vec<u8> {
         let config = tls::client_tls(&self.identity, &self.peer).unwrap().config;

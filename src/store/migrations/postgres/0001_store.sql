@@ -13,6 +13,7 @@ CREATE TABLE log (
   own         BIGINT NOT NULL CHECK (own IN (0, 1)), -- this node's own; else a mirror
   state       TEXT COLLATE "C" NOT NULL CHECK (state IN ('open', 'frozen', 'closed')),
   reason      TEXT COLLATE "C", -- why it is not open
+  revoked_ms  BIGINT,                     -- when its owner was revoked here; what it says stays as it was then
   size        BIGINT NOT NULL, -- entries stored, all proven: the cursor of a pull
   edge        BYTEA NOT NULL, -- the partial tiles of the tree over them, level by level
   max_iat     BIGINT NOT NULL, -- the highest iat among them, seconds
@@ -330,3 +331,13 @@ CREATE TRIGGER peer_remains BEFORE DELETE ON peer FOR EACH ROW EXECUTE FUNCTION 
 CREATE TRIGGER account_remains BEFORE DELETE ON account FOR EACH ROW EXECUTE FUNCTION remains();
 CREATE TRIGGER account_name BEFORE UPDATE ON account FOR EACH ROW WHEN (NEW.name <> OLD.name) EXECUTE FUNCTION remains();
 CREATE TRIGGER revoked_root_remains BEFORE DELETE ON revoked_root FOR EACH ROW EXECUTE FUNCTION remains();
+
+-- What a revoked node said stands as it was held then; nothing is added, whoever serves it.
+CREATE FUNCTION peer_revoked() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  UPDATE log SET revoked_ms = COALESCE(revoked_ms, NEW.changed_ms), reason = COALESCE(reason, 'its owner was revoked'),
+    state = CASE state WHEN 'open' THEN 'closed' ELSE state END WHERE node = NEW.node AND own = 0;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER peer_revoked AFTER UPDATE ON peer FOR EACH ROW WHEN (NEW.state = 'revoked' AND OLD.state <> 'revoked')
+  EXECUTE FUNCTION peer_revoked();

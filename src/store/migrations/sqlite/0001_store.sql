@@ -13,6 +13,7 @@ CREATE TABLE log (
   own         INTEGER NOT NULL CHECK (own IN (0, 1)), -- this node's own; else a mirror
   state       TEXT NOT NULL CHECK (state IN ('open', 'frozen', 'closed')),
   reason      TEXT,                         -- why it is not open
+  revoked_ms  INTEGER,                    -- when its owner was revoked here; what it says stays as it was then
   size        INTEGER NOT NULL,             -- entries stored, all proven: the cursor of a pull
   edge        BLOB NOT NULL,                -- the partial tiles of the tree over them, level by level
   max_iat     INTEGER NOT NULL,             -- the highest iat among them, seconds
@@ -311,3 +312,10 @@ CREATE TRIGGER account_name BEFORE UPDATE ON account WHEN NEW.name <> OLD.name
 BEGIN SELECT RAISE(ABORT, 'an account keeps its name'); END;
 CREATE TRIGGER revoked_root_remains BEFORE DELETE ON revoked_root
 BEGIN SELECT RAISE(ABORT, 'what was revoked stays revoked'); END;
+
+-- What a revoked node said stands as it was held then; nothing is added, whoever serves it.
+CREATE TRIGGER peer_revoked AFTER UPDATE ON peer WHEN NEW.state = 'revoked' AND OLD.state <> 'revoked'
+BEGIN
+  UPDATE log SET revoked_ms = COALESCE(revoked_ms, NEW.changed_ms), reason = COALESCE(reason, 'its owner was revoked'),
+    state = CASE state WHEN 'open' THEN 'closed' ELSE state END WHERE node = NEW.node AND own = 0;
+END;
