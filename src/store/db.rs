@@ -114,7 +114,8 @@ impl Db {
     /// Opens and migrates: `sqlite:<path>` (created where absent) or `postgres://…`.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         let pools = if let Some(path) = url.strip_prefix("sqlite:") {
-            open_sqlite(Path::new(path.strip_prefix("//").unwrap_or(path))).await?
+            // whoever turns the write-ahead log on keeps others out for a moment, and no busy timeout covers that
+            retry(|| open_sqlite(Path::new(path.strip_prefix("//").unwrap_or(path)))).await?
         } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
             open_postgres(url).await?
         } else {
