@@ -3,6 +3,7 @@
 //! Nothing is staged: each node is made, introduced, fed and served by the commands that an administrator and a clerk
 //! would type. The demo itself only looks into the five stores and says what it sees there.
 
+mod ceremony;
 mod folder;
 mod look_up;
 mod news;
@@ -60,8 +61,12 @@ impl Demo {
 async fn show(folder: &Folder, exit: bool, running: &mut Option<Running>) -> Result<ExitCode> {
     say("Kaopu: five cities, five nodes, invented records (示例)");
     say("");
-    nodes::make(folder).await?;
+    let new = nodes::make(folder).await?;
     let running = running.insert(nodes::start(folder).await?);
+    if new {
+        ceremony::enrol(folder).await?;
+        folder.note_made()?;
+    }
     let news = News::watch(folder).await?;
 
     say("");
@@ -108,6 +113,7 @@ fn tell_how_to_go_on(folder: &Folder) {
     say("");
     say("The nodes run until Ctrl-C, and news are told here. By hand, in another terminal:");
     for (what, command) in [
+        ("what Putuo knows of a peer", format!("{kaopu} peer show -c {here} {}", maanshan.id)),
         ("what Putuo holds of each peer", format!("{kaopu} status -c {here}")),
         ("subjects by name", format!("{kaopu} record -c {here} --name 马鞍山示例")),
         ("one enterprise, for a script", format!("{kaopu} record -c {here} {} --json", samples::ENTERPRISE.0)),

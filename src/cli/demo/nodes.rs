@@ -13,6 +13,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::timeout;
 
+use super::ceremony;
 use super::folder::Folder;
 use super::samples::{self, Sample};
 use crate::cli::print_line as say;
@@ -43,11 +44,11 @@ const DOWN_WITHIN: Duration = Duration::from_secs(20);
 /// Where the search for free ports begins: below those that the system gives to outgoing connections.
 const FIRST_PORT: u16 = 17443;
 
-/// Makes the nodes, each with keys of its own, and lets each enrol the other four; or finds them made.
-pub async fn make(folder: &Folder) -> Result<()> {
+/// Makes the nodes, each with keys and two persons of its own, or finds them made; whether they are new.
+pub async fn make(folder: &Folder) -> Result<bool> {
     if folder.is_made()? {
         say("The nodes of the earlier demo go on.");
-        return Ok(());
+        return Ok(false);
     }
     let mut ports = free_ports();
     for site in &SITES {
@@ -62,16 +63,10 @@ pub async fn make(folder: &Folder) -> Result<()> {
             .output()
             .await;
         done("init", init)?;
+        ceremony::add_persons(folder, site).await?;
         say(&format!("{} {} made, with keys and logs of its own", site.id, site.name));
     }
-    for site in &SITES {
-        let others = SITES.iter().filter(|other| other.id != site.id);
-        let descriptors: Vec<_> = others.map(|other| folder.of(other).join("descriptor.jws")).collect();
-        let add = kaopu().args(["peer", "add", "-c"]).arg(folder.config(site)).args(descriptors).output().await;
-        done("peer add", add)?;
-    }
-    say("each enrolled the other four: their keys, and nothing else, are trusted");
-    folder.note_made()
+    Ok(true)
 }
 
 /// The nodes as they run, each a process of its own. They end when this is dropped or its process dies: each reads from a
@@ -178,18 +173,20 @@ fn summary(sample: &Sample, receipt: &Value) -> String {
     line
 }
 
-fn kaopu() -> Command {
+/// This program.
+pub fn kaopu() -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap_or_else(|_| "kaopu".into()));
     command.stdin(Stdio::null());
     command
 }
 
-fn done(what: &str, output: std::io::Result<Output>) -> Result<()> {
+/// What a command printed, if it went well.
+pub fn done(what: &str, output: std::io::Result<Output>) -> Result<Output> {
     let output = output.with_context(|| format!("cannot run {what}"))?;
     if !output.status.success() {
         bail!("{what} failed:\n{}", said(&output));
     }
-    Ok(())
+    Ok(output)
 }
 
 fn said(output: &Output) -> String {
