@@ -70,7 +70,7 @@ pub enum VoidError {
 pub async fn void(db: &Db, kinds: &Kinds, log: LogRow) -> Result<LogRow, VoidError> {
     let mut log = log;
     while log.unvoided.is_some() {
-        log = void_some(db, kinds, log, AT_ONCE).await?;
+        log = Box::pin(void_some(db, kinds, log, AT_ONCE)).await?;
         tokio::task::yield_now().await;
     }
     Ok(log)
