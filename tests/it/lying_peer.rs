@@ -4,9 +4,12 @@ use std::sync::{Arc, Mutex};
 
 use kaopu::http::Limits;
 use kaopu::log::Class;
-use kaopu::statement::{Audience, Digest, Reader, Verified, envelope};
+use kaopu::statement::{Audience, Digest, Reader, SigningKey, Suite, Verified, envelope};
 use kaopu::store::LogState;
 use kaopu::store::statement::Body;
+use kaopu::trust::descriptor::{KeyEntry, KeyState, Purpose};
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
 
 use crate::city::{City, NOW};
 use crate::liar::{self, Lie, Tale};
@@ -60,7 +63,7 @@ impl Scene {
 fn tale(city: &City, size: u64) -> Arc<Mutex<Tale>> {
     let mut statements = vec![city.first.clone()];
     statements.extend((1..size).map(|n| city.penalty(n)));
-    let log_key = kaopu::statement::SigningKey::from_pem(&city.log_key.to_pem().unwrap()).unwrap();
+    let log_key = SigningKey::from_pem(&city.log_key.to_pem().unwrap()).unwrap();
     Arc::new(Mutex::new(Tale::new(city.records(), log_key, &statements)))
 }
 
@@ -241,6 +244,37 @@ async fn a_single_bad_statement_is_refused_and_the_feed_goes_on() {
         let row = scene.listener.statements(&scene.liar().records()).await.swap_remove(index);
         assert_eq!(row.entry.digest, Digest::of(body.as_bytes()));
         assert_eq!(row.body, Body::Here(body.clone()), "kept as evidence");
+    }
+    scene.others_go_on().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_holds_under_the_keys_of_the_last_descriptor_below_it() {
+    let mut scene = Scene::new(10).await;
+    let cases = {
+        let city = scene.liar();
+        let later = SigningKey::from_seed(Suite::EdDsa, &[77; 32]).unwrap();
+        let mut second = city.descriptor.clone();
+        second.sequence = 2;
+        second.keys[0].state = KeyState::Retired;
+        let key = later.public().clone();
+        second.keys.push(KeyEntry { key, purpose: Purpose::Sign, state: KeyState::Active, valid_below: None });
+        let second = second.sign_after(Some(&city.first), &city.root, NOW, &mut StdRng::seed_from_u64(8)).unwrap();
+        let by_later = |number| envelope::sign(city.draft(number), &later).unwrap();
+        [
+            (by_later(1001), "refused: signed under a key"),
+            (city.penalty(1002), "accepted"),
+            (second, "accepted"),
+            (city.penalty(1003), "refused: signed under a key"),
+            (by_later(1004), "accepted"),
+        ]
+    };
+    scene.told.lock().unwrap().tell(&cases.each_ref().map(|(statement, _)| statement.clone()));
+    scene.listener.pull();
+    scene.listener.holds(&scene.liar().records(), 10 + cases.len() as u64).await;
+    for (index, (_, verdict)) in (10..).zip(&cases) {
+        let found = scene.verdict(index).await;
+        assert!(found.starts_with(verdict), "entry {index}: {found}, not {verdict}");
     }
     scene.others_go_on().await;
 }
