@@ -3,6 +3,8 @@
 //! Order matters: the store is looked at before anything is written, the keys are on the disk before a log names them, and
 //! the configuration comes last, so that a folder with a node.toml holds a whole node.
 
+mod at_rest;
+
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -23,15 +25,15 @@ use kaopu::trust::certificates::{self, Made, Wanted};
 use kaopu::trust::descriptor::{
     DESCRIPTOR_HOLDS, Descriptor, KeyState, LogEntry, TlsTrust, is_endpoint, spoken, thumbprint,
 };
-use kaopu::trust::keys::passphrase::SHORTEST;
 use kaopu::trust::keys::{
-    AtRest, NodeKeys, Passphrases, RootKeys, file::write_sealed, read_private, write_private, write_secret,
+    NodeKeys, Passphrases, RootKeys, file::write_sealed, read_private, write_private, write_secret,
 };
 use kaopu::trust::tls::{Identity, vouched_for};
 use kaopu::trust::token::TokenUri;
 use serde_json::json;
 use zeroize::Zeroizing;
 
+use self::at_rest::{Kept, MADE};
 use super::{Shared, print_json, print_line};
 
 /// The configuration that a new node starts with.
@@ -89,12 +91,6 @@ struct Certificates {
     node: Made,
 }
 
-/// How the keys are kept at rest.
-struct Kept {
-    node: AtRest,
-    root: AtRest,
-}
-
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum SuiteName {
     #[value(name = "EdDSA")]
@@ -121,7 +117,7 @@ impl Init {
         let (url, listen) = self.addresses()?;
         let clock = Clock::System;
         self.find_room()?;
-        let at_rest = self.at_rest()?;
+        let at_rest = if self.unencrypted { Kept::in_clear() } else { Kept::encrypted()? };
         fs::create_dir_all(&self.dir).with_context(|| format!("cannot make {}", self.dir.display()))?;
         private_folder(&self.dir.join("data")).with_context(|| format!("cannot make {}/data", self.dir.display()))?;
         let db = self.open_store().await?;
@@ -143,8 +139,8 @@ impl Init {
         })?;
         self.write("descriptor.jws", &format!("{}\n", signed.jws()))?;
         // the store's address may hold a password
-        write_secret(&self.dir.join("node.toml"), self.configuration(&url, listen)?.as_bytes())?;
-        self.tell(&descriptor, shared.json)?;
+        write_secret(&self.dir.join("node.toml"), self.configuration(&url, listen, at_rest.is_made())?.as_bytes())?;
+        self.tell(&descriptor, at_rest.is_made(), shared.json)?;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -205,29 +201,6 @@ impl Init {
         }
     }
 
-    /// How the keys are kept: under which passphrase, that of the root keys apart, or in clear because somebody said so.
-    fn at_rest(&self) -> anyhow::Result<Kept> {
-        if self.unencrypted {
-            return Ok(Kept { node: AtRest::Clear, root: AtRest::Clear });
-        }
-        let node = Passphrases::of_node(None);
-        let root = Passphrases::of_root(&node);
-        let encrypted = |passphrases: &Passphrases, whose: &str| -> anyhow::Result<AtRest> {
-            let Some(passphrase) = passphrases.for_new_keys(whose)? else {
-                bail!(
-                    "the private keys are to be encrypted: name a file of mode 0600 that holds a passphrase in \
-                     KAOPU_PASSPHRASE_FILE, or run this on a terminal; --unencrypted keeps them in clear, for whoever \
-                     protects them otherwise"
-                );
-            };
-            if !passphrase.is_long() {
-                bail!("the passphrase for {whose} is shorter than {SHORTEST} characters");
-            }
-            Ok(AtRest::Encrypted(passphrase))
-        };
-        Ok(Kept { node: encrypted(&node, "the node's keys")?, root: encrypted(&root, "the root keys")? })
-    }
-
     /// Keys and certificates; the authority's certificate comes back.
     fn write_files(
         &self,
@@ -242,6 +215,7 @@ impl Init {
             Ok(path)
         };
         let (key_folder, certs) = (folder("keys")?, folder("certs")?);
+        at_rest.write(&self.dir)?;
         keys.write(&key_folder, &at_rest.node)?;
         let person = PersonKey::generate(&mut rng()).to_text();
         write_sealed(&key_folder.join("person.key"), &person, &at_rest.node)?;
@@ -319,8 +293,8 @@ impl Init {
     }
 
     /// The sample with this node's values.
-    fn configuration(&self, url: &str, listen: SocketAddr) -> anyhow::Result<String> {
-        let text = fill(
+    fn configuration(&self, url: &str, listen: SocketAddr, made_passphrase: bool) -> anyhow::Result<String> {
+        let mut text = fill(
             SAMPLE,
             &[
                 ("store", &self.store),
@@ -331,6 +305,9 @@ impl Init {
                 ("local", &self.local.to_string()),
             ],
         )?;
+        if made_passphrase {
+            text = text.replace("\nmemory = ", &format!("\npassphrase = \"{MADE}\"\nmemory = "));
+        }
         Ok(match &self.sign {
             Some(uri) => {
                 text.replace("\n[keys]\n", &format!("\n[keys]\nsign = {}\n", toml::Value::String(uri.to_string())))
@@ -344,7 +321,7 @@ impl Init {
         fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
     }
 
-    fn tell(&self, descriptor: &Descriptor, as_json: bool) -> anyhow::Result<()> {
+    fn tell(&self, descriptor: &Descriptor, made_passphrase: bool, as_json: bool) -> anyhow::Result<()> {
         let keys = descriptor.logs.iter().flat_map(|log| descriptor.log_keys(&log.origin));
         let keys: Vec<String> = keys.map(|key| key.to_text()).collect();
         let fingerprint = spoken(&descriptor.fingerprint());
@@ -356,6 +333,7 @@ impl Init {
                 "descriptor": self.dir.join("descriptor.jws"),
                 "verifier_keys": keys,
                 "fingerprint": fingerprint,
+                "passphrase": made_passphrase.then(|| self.dir.join(MADE)),
             }));
         }
         print_line(&format!("{} {} is made in {dir}", self.node, self.name));
@@ -363,6 +341,12 @@ impl Init {
         keys.iter().for_each(|key| print_line(&format!("  {key}")));
         print_line(&format!("fingerprint {fingerprint}"));
         print_line("");
+        if made_passphrase {
+            print_line(&format!(
+                "No passphrase was set and nobody could be asked: the keys are under one that was made, {dir}/{MADE}."
+            ));
+            print_line("Keep it apart from the keys and their backups, and say in node.toml where.");
+        }
         print_line(&format!("Now move {dir}/keys/root.pem and root-next.pem to a safe place, apart from each other:"));
         print_line("whoever has both is this node. They are needed once a year, and after an accident.");
         print_line(&format!("Give {dir}/descriptor.jws to your partners, take theirs with"));

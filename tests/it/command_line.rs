@@ -145,7 +145,6 @@ fn wrong_usage_ends_with_2_and_a_failure_with_1_and_what_to_do() {
             &["init", "x", "--unencrypted", "--node", "340500", "--name", "x", "--store", "mysql://x"],
             "sqlite:PATH or postgres://",
         ),
-        (&["init", "x", "--node", "340500", "--name", "x"], "KAOPU_PASSPHRASE_FILE, or run this on a terminal"),
     ] {
         let output = run(args);
         assert_eq!(output.status.code(), Some(1), "{args:?}");

@@ -223,3 +223,32 @@ fn a_compromised_key_is_named_with_where_it_ends_and_another_signs_at_once() {
     assert_eq!(below.of(&"kaopu/340500/records/1".parse().unwrap()), 1);
     assert!(!newest.key_ring().sign.contains_key(kid) && newest.key_ring().sign.len() == 1);
 }
+
+#[test]
+fn a_script_that_sets_no_passphrase_gets_one_in_a_file_of_its_own() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let node = Node::at(folder.path().join("340500"));
+    let listen = format!("127.0.0.1:{}", free_port());
+    let made = kaopu()
+        .args(["init", "--node", "340500", "--name", "示例市", "--listen", &listen, "--local", "127.0.0.1:0"])
+        .arg(&node.dir)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", said(&made));
+    let file = node.dir.join("passphrase");
+    let passphrase = std::fs::read_to_string(&file).unwrap();
+    assert!(passphrase.len() >= 32 && !said(&made).contains(&passphrase));
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    for name in ["keys/sign.pem", "keys/root.pem", "certs/node.key"] {
+        let text = std::fs::read_to_string(node.dir.join(name)).unwrap();
+        assert!(text.contains("-----BEGIN ENCRYPTED "), "{name}");
+    }
+    let good = node.run(&["import", SAMPLE, "--kind", "honour"]);
+    assert!(good.status.success(), "{}", said(&good));
+    std::fs::remove_file(&file).unwrap();
+    let lost = node.run(&["import", SAMPLE, "--kind", "honour"]);
+    assert_eq!(lost.status.code(), Some(1));
+    assert!(said(&lost).contains("passphrase"), "{}", said(&lost));
+}

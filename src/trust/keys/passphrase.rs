@@ -6,9 +6,12 @@ use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rand::CryptoRng;
 use zeroize::Zeroizing;
 
-use super::file::{KeyFileError, read_secret};
+use super::file::{KeyFileError, read_secret, write_secret};
 
 /// The name of the credential that systemd may pass on (`LoadCredential=kaopu-passphrase:…`).
 const CREDENTIAL: &str = "kaopu-passphrase";
@@ -41,6 +44,18 @@ impl Passphrase {
     /// A text; the end of its line does not belong to it.
     pub fn new(text: &str) -> Self {
         Self(Zeroizing::new(text.trim_end_matches(['\n', '\r']).to_owned()))
+    }
+
+    /// A new one that nobody need remember: 192 random bits.
+    pub fn generate(rng: &mut dyn CryptoRng) -> Self {
+        let mut bits = Zeroizing::new([0; 24]);
+        rng.fill_bytes(&mut *bits);
+        Self(Zeroizing::new(URL_SAFE_NO_PAD.encode(*bits)))
+    }
+
+    /// Writes it into a new file that its owner alone may read.
+    pub fn write(&self, path: &Path) -> Result<(), KeyFileError> {
+        write_secret(path, self.expose())
     }
 
     pub(super) fn expose(&self) -> &[u8] {
