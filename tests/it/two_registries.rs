@@ -91,6 +91,8 @@ struct City {
     approved: Option<Who>,
     /// Root keys that were revoked here.
     revoked: BTreeSet<String>,
+    /// How the other node stood here before the last operation.
+    was: Option<PeerState>,
 }
 
 impl City {
@@ -108,6 +110,7 @@ impl City {
             confirmed: None,
             approved: None,
             revoked: BTreeSet::new(),
+            was: None,
         };
         city.start().await;
         let peers = city.peers();
@@ -158,11 +161,13 @@ impl City {
 
 struct World {
     cities: [City; 2],
+    /// Whether the last operation was a lie about how somebody stands.
     lied: bool,
 }
 
 impl World {
     async fn act(&mut self, op: &Op) {
+        self.lied = matches!(op, Op::Lie(_));
         let here_is = match op {
             Op::Invite(s, _) | Op::Answer(s, ..) | Op::Add(s, _) | Op::Forge(s, _) | Op::Confirm(s, _) => *s,
             Op::Mistype(s, _) | Op::Approve(s, _) | Op::Ask(s, _) | Op::Lie(s) | Op::Rotate(s) => *s,
@@ -238,7 +243,6 @@ impl World {
                 let lie =
                     Standing { node, state: PeerState::Approved, missing, holds: 9, clock, pull, refused: Vec::new() };
                 if let Some(row) = before {
-                    self.lied = true;
                     peers.heard(&row, &lie).await.unwrap();
                 }
             }
@@ -282,11 +286,15 @@ impl World {
                 let (_, held) = Descriptor::open(&row.descriptor).unwrap();
                 assert!(held.sequence <= there.newest.1.sequence, "a forged descriptor is trusted");
             }
-            if state == Some(PeerState::Active) && !self.lied {
-                let there_state = there.stands(here).await;
-                let once = matches!(there_state, Some(PeerState::Fetched | PeerState::Confirmed) | None);
-                assert!(!once || there.approved.is_some(), "active, though the other side has not approved");
+            // in the moment it becomes active; later the other side may revoke and begin anew, unheard
+            if state == Some(PeerState::Active) && here.was != state {
+                let resumed = here.was == Some(PeerState::Suspended);
+                assert!(resumed || here.was == Some(PeerState::Approved), "active from {:?}", here.was);
+                let theirs = there.stands(here).await;
+                let approved = matches!(theirs, Some(PeerState::Approved | PeerState::Active));
+                assert!(resumed || self.lied || approved, "active, though the other side has not approved: {theirs:?}");
             }
+            self.cities[side].was = state;
             // a new ceremony begins with nobody
             if matches!(state, None | Some(PeerState::Fetched)) {
                 self.cities[side].confirmed = None;
