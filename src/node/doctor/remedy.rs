@@ -9,7 +9,10 @@ pub fn remedy(fault: &Fault, peer: &NodeId) -> String {
     match fault {
         Fault::Tls(reason) => of_tls(reason, peer),
         Fault::Unreachable(_) | Fault::Slow(..) => {
-            format!("see that TCP passes straight through to {peer}, and that its `kaopu serve` runs")
+            format!(
+                "see that TCP passes straight through to {peer} and that its `kaopu serve` runs; if they do, it refuses this \
+                 node: ask its administrator, whose journal says why"
+            )
         }
         Fault::Limited(_) | Fault::DaySpent(_) => format!("wait, or ask {peer} for higher limits"),
         Fault::NotTaken(_) => format!("ask {peer}'s administrator to confirm, approve or resume this node"),
