@@ -44,8 +44,11 @@ pub enum Wrong {
     #[error("no descriptor below it names the keys")]
     NoKeys,
     /// Signed under a key at an index from which on the owner says that it was compromised.
-    #[error("signed under a key that was compromised by then")]
+    #[error("void: signed under a key that was compromised by then")]
     Compromised,
+    /// It replaces a version that is void for that, and stood as long as that did.
+    #[error("void: it replaces what was signed under a compromised key")]
+    OnVoid,
     /// The body of an open entry is withheld.
     #[error("withheld, though the entry is open to everybody")]
     Withheld,
@@ -67,6 +70,11 @@ impl Fault {
 }
 
 impl Wrong {
+    /// Whether the owner itself says so in the log: then the entry counts for nothing, and nothing is wrong with the log.
+    pub fn is_declared(&self) -> bool {
+        matches!(self, Self::Compromised | Self::OnVoid)
+    }
+
     /// A stable word for programs.
     pub fn code(&self) -> &'static str {
         match self {
@@ -92,6 +100,7 @@ impl Wrong {
             Self::Descriptor(_) => "descriptor",
             Self::NoKeys => "no-keys",
             Self::Compromised => "compromised",
+            Self::OnVoid => "on-void",
             Self::Withheld => "withheld",
             Self::Erased => "erased",
         }

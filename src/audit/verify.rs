@@ -49,7 +49,7 @@ pub struct Report {
     pub fingerprint: Option<Digest>,
     /// What the auditor brought vouches for the log.
     pub trusted: bool,
-    /// Statements whose digest, signature, schema, rules and place were verified.
+    /// Statements whose digest, signature, schema, rules and place were verified, and that are not void.
     pub verified: u64,
     /// Statements whose digest and signature were verified, but of a kind or date not known here, by reason.
     pub held: BTreeMap<String, u64>,
@@ -57,6 +57,8 @@ pub struct Report {
     pub withheld: u64,
     /// Bodies that were erased.
     pub erased: u64,
+    /// Entries that count for nothing because the owner has declared a key compromised.
+    pub void: u64,
     /// All that is wrong.
     pub faults: u64,
 }
@@ -66,6 +68,8 @@ pub struct Report {
 pub enum News<'a> {
     /// Something is wrong.
     Fault(&'a Fault),
+    /// An entry is void, as the owner says in the log itself.
+    Void(&'a Fault),
     /// So many entries of so many are done.
     Progress(u64, u64),
 }
@@ -188,8 +192,8 @@ impl Passage<'_> {
                             let index = judged.index;
                             audit.place(judged);
                             if audit.void.is_due(index) {
-                                let faults = audit.void.again(index, self.folder, self.kinds, &mut audit.versions);
-                                audit.wrong(&faults);
+                                let void = audit.void.again(index, self.folder, self.kinds, &mut audit.versions);
+                                audit.wrong(&void);
                             }
                         }
                     }
@@ -325,7 +329,10 @@ impl Audit<'_> {
                 self.void.refused(judged.index, false);
                 return self.wrong(&[refuse(Refused::Backdated)]);
             }
-            Err(NotAccepted::Held(why)) => self.held(why),
+            Err(NotAccepted::Held(why)) => {
+                self.void.held(judged.index);
+                self.held(why);
+            }
             Ok(()) => {
                 if let Some((record, prev)) = judged.record
                     && !self.versions.follow(record, &judged.digest, prev.as_ref())
@@ -348,6 +355,8 @@ impl Audit<'_> {
     /// When all entries are through: the root, the checkpoint's signature, the auditor's own knowledge.
     fn finish(&mut self, note: &str, checkpoint: &Checkpoint, trust: &Trust) {
         let mut faults = Vec::new();
+        // in a folder with faults some may never have been counted
+        self.report.verified = self.report.verified.saturating_sub(self.void.fallen());
         self.tree.finish(checkpoint, &mut faults);
         let erased = std::mem::take(&mut self.erased);
         let unnamed = erased.into_iter().filter(|(digest, _)| !self.erasures.contains(digest));
@@ -374,7 +383,14 @@ impl Audit<'_> {
     }
 
     fn wrong(&mut self, faults: &[Fault]) {
-        self.report.faults += faults.len() as u64;
-        faults.iter().for_each(|fault| (self.tell)(News::Fault(fault)));
+        for fault in faults {
+            if fault.wrong.is_declared() {
+                self.report.void += 1;
+                (self.tell)(News::Void(fault));
+            } else {
+                self.report.faults += 1;
+                (self.tell)(News::Fault(fault));
+            }
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! What compromised keys signed: named as faults, and the versions of records judged anew as if it had not stood there, by
+//! What compromised keys signed: named as void, and the versions of records judged anew as if it had not stood there, by
 //! the rule that mirrors have ([`crate::trust::compromise`]). The log up to the descriptor that declares them is read once
 //! more for that.
 
@@ -8,7 +8,7 @@ use super::fault::{Fault, Wrong};
 use super::folder::{Folder, Line};
 use super::versions::Versions;
 use crate::log::tile::FULL;
-use crate::statement::{Kinds, Refused, Unverified};
+use crate::statement::{Kinds, Unverified};
 use crate::trust::compromise::Compromised;
 
 /// What is void in a log so far.
@@ -20,15 +20,19 @@ pub struct Void {
     refused: BTreeSet<u64>,
     /// Entries refused for their `prev`.
     superseded: BTreeSet<u64>,
+    /// Entries held: verified, but not counted so.
+    held: BTreeSet<u64>,
     /// Entries named as void.
     named: BTreeSet<u64>,
+    /// How many of those had been counted as verified.
+    fallen: u64,
 }
 
 impl Void {
     /// Of a log of so many entries.
     pub fn new(size: u64) -> Self {
-        let (declared, refused, superseded, named) = Default::default();
-        Self { size, declared, refused, superseded, named }
+        let (declared, refused, superseded, held, named) = Default::default();
+        Self { size, declared, refused, superseded, held, named, fallen: 0 }
     }
 
     /// The descriptor at an index declares keys compromised.
@@ -47,6 +51,16 @@ impl Void {
         };
     }
 
+    /// An entry is held.
+    pub fn held(&mut self, index: u64) {
+        self.held.insert(index);
+    }
+
+    /// How many entries that had been counted as verified are void.
+    pub fn fallen(&self) -> u64 {
+        self.fallen
+    }
+
     /// Whether the descriptor at an index voids what stands before it.
     pub fn is_due(&self, index: u64) -> bool {
         self.declared.contains_key(&index)
@@ -56,7 +70,7 @@ impl Void {
     /// as they are without.
     pub fn again(&mut self, end: u64, folder: &Folder, kinds: &Kinds, versions: &mut Versions) -> Vec<Fault> {
         versions.begin_anew();
-        let mut faults = Vec::new();
+        let mut void = Vec::new();
         for n in 0..end.div_ceil(FULL as u64) {
             let first = n * FULL as u64;
             let width = (self.size - first).min(FULL as u64) as u16;
@@ -70,7 +84,8 @@ impl Void {
                 }
                 if self.is_void(index, end, unverified.kid()) {
                     if self.named.insert(index) {
-                        faults.push(Fault::at(index, Wrong::Compromised));
+                        self.fallen += u64::from(self.stood(index));
+                        void.push(Fault::at(index, Wrong::Compromised));
                     }
                     continue;
                 }
@@ -82,11 +97,16 @@ impl Void {
                 let key = Versions::key(&statement.typ.kind, &identity);
                 let follows = versions.follow(key, &unverified.digest(), statement.prev.as_ref());
                 if !follows && self.superseded.insert(index) {
-                    faults.push(Fault::at(index, Wrong::Refused(Refused::Prev)));
+                    self.fallen += u64::from(!self.held.contains(&index));
+                    void.push(Fault::at(index, Wrong::OnVoid));
                 }
             }
         }
-        faults
+        void
+    }
+
+    fn stood(&self, index: u64) -> bool {
+        ![&self.refused, &self.superseded, &self.held].iter().any(|others| others.contains(&index))
     }
 
     fn is_void(&self, index: u64, end: u64, kid: &str) -> bool {

@@ -97,7 +97,7 @@ impl Verify {
         }
         let trust = Trust { key: self.key, fingerprint: self.root };
         let mut progress = Progress::new();
-        let mut faults = Vec::new();
+        let (mut faults, mut void) = (Vec::new(), Vec::new());
         let begun = Instant::now();
         let report =
             verify(
@@ -109,12 +109,13 @@ impl Verify {
                 &mut |news| match news {
                     News::Progress(done, of) => progress.show(done, of),
                     News::Fault(fault) if shared.json => faults.push(FaultLine::of(fault)),
-                    News::Fault(fault) => progress.aside(&fault.to_string()),
+                    News::Void(fault) if shared.json => void.push(FaultLine::of(fault)),
+                    News::Fault(fault) | News::Void(fault) => progress.aside(&fault.to_string()),
                 },
             );
         progress.finish();
         if shared.json {
-            print_json(&ReportLines::of(&report, faults))?;
+            print_json(&ReportLines::of(&report, faults, void))?;
         } else {
             tell(&report, begun.elapsed());
         }
@@ -142,6 +143,9 @@ fn tell(report: &Report, took: Duration) {
     }
     if report.erased > 0 {
         print_line(&format!("{} erased", report.erased));
+    }
+    if report.void > 0 {
+        print_line(&format!("{} void, listed above: the log itself says that a key was compromised", report.void));
     }
     if report.faults > 0 {
         return print_line(&format!("faults: {}, listed above; this log must not be relied on", report.faults));
@@ -174,6 +178,7 @@ struct ReportLines<'a> {
     held: &'a BTreeMap<String, u64>,
     withheld: u64,
     erased: u64,
+    void: Vec<FaultLine>,
     faults: Vec<FaultLine>,
 }
 
@@ -191,7 +196,7 @@ impl FaultLine {
 }
 
 impl<'a> ReportLines<'a> {
-    fn of(report: &'a Report, faults: Vec<FaultLine>) -> Self {
+    fn of(report: &'a Report, faults: Vec<FaultLine>, void: Vec<FaultLine>) -> Self {
         let checkpoint = report.checkpoint.as_ref();
         Self {
             origin: checkpoint.map(|c| &c.origin),
@@ -205,6 +210,7 @@ impl<'a> ReportLines<'a> {
             held: &report.held,
             withheld: report.withheld,
             erased: report.erased,
+            void,
             faults,
         }
     }

@@ -64,7 +64,7 @@ impl Sample {
         Trust { key: Some(VerifierKey { name: self.city.origin.to_string(), key }), fingerprint: None }
     }
 
-    /// Faults as (index, code), and the report.
+    /// Faults, and what is void, as (index, code), and the report.
     fn audit(&self) -> (Vec<(Option<u64>, &'static str)>, Report) {
         let (_dir, folder) = self.write();
         audit(&folder, &self.trust())
@@ -76,11 +76,12 @@ fn audit(folder: &Folder, trust: &Trust) -> (Vec<(Option<u64>, &'static str)>, R
     let mut faults: Vec<Fault> = Vec::new();
     let now = START + 86_400;
     let report = verify(folder, trust, &KINDS, now, 2, &mut |news| {
-        if let News::Fault(fault) = news {
+        if let News::Fault(fault) | News::Void(fault) = news {
             faults.push(fault.clone());
         }
     });
-    assert_eq!(report.faults, faults.len() as u64);
+    let void = faults.iter().filter(|fault| fault.wrong.is_declared()).count();
+    assert_eq!((report.faults, report.void), ((faults.len() - void) as u64, void as u64));
     let mut faults: Vec<_> = faults.into_iter().map(|fault| (fault.index, fault.wrong.code())).collect();
     faults.sort_unstable();
     (faults, report)
@@ -394,5 +395,8 @@ fn what_a_compromised_key_signed_is_void_for_the_versions_of_its_record_too() {
     sample.push(signed);
     let anew = version(&mut sample, first, "示例正");
     sample.say(anew);
-    assert_eq!(sample.audit().0, [(Some(theirs), "compromised"), (Some(on_it), "prev")]);
+    let (void, report) = sample.audit();
+    assert_eq!(void, [(Some(theirs), "compromised"), (Some(on_it), "on-void")]);
+    assert_eq!(report.verified, sample.log.len() as u64 - 2);
+    assert_eq!((report.faults, report.void), (0, 2), "its owner says so itself: nothing is wrong with the log");
 }
