@@ -2,6 +2,7 @@
 //! bounds, and ends with its peer's place in the registry.
 
 use std::future::Future;
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -121,6 +122,10 @@ impl Connections {
         let stream = match tokio::time::timeout(self.handshake_time, handshake).await {
             Ok(None) => return,
             Ok(Some(Ok(stream))) => stream,
+            // whoever looks whether the port is open (a balancer, doctor) says nothing and goes away: nobody was refused
+            Ok(Some(Err((error, _)))) if error.kind() == ErrorKind::UnexpectedEof => {
+                return tracing::debug!(?peer_address, "a connection ended before its handshake");
+            }
             Ok(Some(Err((error, stream)))) => {
                 let reason = TlsError::of(&error, &refusal).unwrap_or_else(|| TlsError::Handshake(error.to_string()));
                 if refusal.noted().is_none() {

@@ -45,7 +45,11 @@ fn what_ends_soon_and_what_happens_is_told_at_every_place_and_to_the_peers_too()
     // the peers saw it in handshakes
     until("a peer warns", || peer.done(&["status"]).contains("! 340500's certificate ends in 13 days"));
 
+    // that somebody looks whether the port is open is no refusal
+    let doctor = peer.run(&["doctor", "340500"]);
+    assert!(String::from_utf8_lossy(&doctor.stdout).contains("takes connections"));
     let figures = local(here, "/metrics");
+    assert!(!figures.contains("kaopu_refusals_total{"), "{figures}");
     let figure = |name: &str| {
         let line = figures.lines().find(|line| line.starts_with(name));
         let value = line.unwrap_or_else(|| panic!("no {name} in\n{figures}")).rsplit(' ').next().unwrap();
