@@ -12,25 +12,13 @@ use kaopu::trust::descriptor::Descriptor;
 use kaopu::trust::keys::{Passphrases, read_key as read_signing_key};
 
 use crate::database::{Database, Kind};
-use crate::federation::{Federation, Node, free_port, kaopu, records, said, until};
+use crate::federation::{Federation, Node, PRIVATE, free_port, kaopu, records, said, until};
 
 #[test]
 fn init_makes_a_whole_node_and_never_another_over_it() {
     let federation = Federation::of_strangers(&["340500"]);
     let [node] = &federation.nodes[..] else { unreachable!() };
-    for secret in [
-        "node.toml",
-        "certs/ca.key",
-        "certs/node.key",
-        "keys/root.pem",
-        "keys/root-next.pem",
-        "keys/sign.pem",
-        "keys/log-records.pem",
-        "keys/log-exchange.pem",
-        "keys/witness.pem",
-        "keys/seal.pem",
-        "keys/person.key",
-    ] {
+    for secret in PRIVATE.into_iter().chain(["node.toml"]) {
         let mode = node.dir.join(secret).metadata().unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{secret}");
     }

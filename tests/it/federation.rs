@@ -20,6 +20,20 @@ use crate::whole;
 /// Longer than anything here takes, on a busy machine.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
+/// The files of a new node that hold private keys.
+pub const PRIVATE: [&str; 10] = [
+    "certs/ca.key",
+    "certs/node.key",
+    "keys/root.pem",
+    "keys/root-next.pem",
+    "keys/sign.pem",
+    "keys/log-records.pem",
+    "keys/log-exchange.pem",
+    "keys/witness.pem",
+    "keys/seal.pem",
+    "keys/person.key",
+];
+
 /// Some nodes.
 pub struct Federation {
     /// In the order of the ids that they were made from.

@@ -9,7 +9,7 @@ use kaopu::clock::Clock;
 use kaopu::trust::certificates::{Wanted, make_ca, make_node};
 use kaopu::trust::descriptor::{Descriptor, KeyState};
 
-use crate::federation::{Federation, Node, free_port, kaopu, said, until};
+use crate::federation::{Federation, Node, PRIVATE, free_port, kaopu, said, until};
 
 const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/demo/310107/honour.jsonl");
 const PASSPHRASE: &str = "示例 correct horse battery";
@@ -38,18 +38,7 @@ fn keys_are_encrypted_at_rest_and_nothing_secret_is_printed() {
     let (node, made) = init(folder.path(), &[]);
     assert!(made.status.success(), "{}", said(&made));
     assert!(String::from_utf8_lossy(&made.stdout).contains("Now move"));
-    for name in [
-        "keys/root.pem",
-        "keys/root-next.pem",
-        "keys/sign.pem",
-        "keys/log-records.pem",
-        "keys/log-exchange.pem",
-        "keys/witness.pem",
-        "keys/seal.pem",
-        "keys/person.key",
-        "certs/ca.key",
-        "certs/node.key",
-    ] {
+    for name in PRIVATE {
         let text = std::fs::read_to_string(node.dir.join(name)).unwrap();
         assert!(text.contains("-----BEGIN ENCRYPTED "), "{name}");
     }
@@ -241,7 +230,7 @@ fn a_script_that_sets_no_passphrase_gets_one_in_a_file_of_its_own() {
     let passphrase = std::fs::read_to_string(&file).unwrap();
     assert!(passphrase.len() >= 32 && !said(&made).contains(&passphrase));
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
-    for name in ["keys/sign.pem", "keys/root.pem", "certs/node.key"] {
+    for name in PRIVATE {
         let text = std::fs::read_to_string(node.dir.join(name)).unwrap();
         assert!(text.contains("-----BEGIN ENCRYPTED "), "{name}");
     }

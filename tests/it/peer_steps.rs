@@ -2,13 +2,13 @@
 //! other, no step that is none, and nothing after a revocation.
 
 use kaopu::statement::NodeId;
-use kaopu::store::Db;
 use kaopu::store::account::FREE_TRIES;
 use kaopu::store::ceremony::{Fetched, Step};
 use kaopu::store::invitation::{InvitationRow, InvitationUse};
 use kaopu::store::peer::PeerRow;
 use kaopu::store::peer_state::PeerState;
 use kaopu::store::pending::Change;
+use kaopu::store::{Db, LogState};
 use sqlx::{AssertSqlSafe, Connection as _};
 
 use crate::database::{Database, on_both};
@@ -141,9 +141,14 @@ on_both! {
         persons(&db).await;
         assert!(fetch(&db, "d1", 3, "root").await);
         let roots = ["root".to_owned(), "next".to_owned()];
+        let mirror = db.create_log(&"kaopu/310107/records/1".parse().unwrap(), false).await.unwrap().origin;
+        let own = db.create_log(&"kaopu/340500/records/1".parse().unwrap(), true).await.unwrap().origin;
         assert!(!db.revoke_peer(&node(), &roots, &change("310107", "gone")).await.unwrap());
         assert!(db.revoke_peer(&node(), &roots, &change("310107", "li")).await.unwrap());
         assert!(!db.revoke_peer(&node(), &roots, &change("310107", "li")).await.unwrap());
+        let (closed, open) = (db.log(&mirror).await.unwrap().unwrap(), db.log(&own).await.unwrap().unwrap());
+        assert_eq!((closed.state, open.state), (LogState::Closed, LogState::Open), "its mirrors end where they are");
+        assert!(closed.revoked_ms.is_some() && open.revoked_ms.is_none());
         for wrong in [Step::Confirm, Step::Approve, Step::Activate, Step::Suspend, Step::Resume] {
             assert!(!step(&db, wrong, "li").await, "{wrong:?}");
         }
