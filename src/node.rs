@@ -28,7 +28,7 @@ use crate::log::appender::{AppendError, Appender};
 use crate::log::origin::LogName;
 use crate::statement::kind::SchemaError;
 use crate::statement::{Kinds, NodeId};
-use crate::store::{Db, StoreError};
+use crate::store::{Db, LogRow, StoreError};
 use crate::trust::certificates;
 use crate::trust::descriptor::{Descriptor, DescriptorError, Purpose};
 use crate::trust::keys::{KeyFileError, KeyStore, NoKey, Passphrases, read_private};
@@ -173,13 +173,18 @@ pub fn kinds(config: &Config) -> Result<Kinds, SchemaError> {
 
 /// The newest generation of one of the own logs, and the last descriptor in it.
 pub async fn own_log(db: &Db, id: &NodeId, name: LogName) -> Result<(Origin, Descriptor), NodeError> {
-    let not_initialised = || NodeError::NotInitialised(id.clone());
-    let logs = db.logs().await?;
-    let own = logs.into_iter().filter(|log| log.own && log.origin.node == *id && log.origin.log == name);
-    let log = own.max_by_key(|log| log.origin.generation).ok_or_else(not_initialised)?;
-    let (_, jws) = db.descriptors(log.id).await?.pop().ok_or_else(not_initialised)?;
+    let log = newest_own(db, id, name).await?;
+    let newest = db.descriptors(log.id).await?.pop();
+    let (_, jws) = newest.ok_or_else(|| NodeError::NotInitialised(id.clone()))?;
     let (_, descriptor) = Descriptor::open(&jws)?;
     Ok((log.origin, descriptor))
+}
+
+/// The newest generation of one of the own logs.
+pub(crate) async fn newest_own(db: &Db, id: &NodeId, name: LogName) -> Result<LogRow, NodeError> {
+    let logs = db.logs().await?;
+    let own = logs.into_iter().filter(|log| log.own && log.origin.node == *id && log.origin.log == name);
+    own.max_by_key(|log| log.origin.generation).ok_or_else(|| NodeError::NotInitialised(id.clone()))
 }
 
 type Certificate = (Vec<rustls_pki_types::CertificateDer<'static>>, rustls_pki_types::PrivateKeyDer<'static>);

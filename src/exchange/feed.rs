@@ -134,10 +134,10 @@ impl Feed {
                 let source = Source { node: node.clone(), client, server };
                 let turn = Box::pin(self.ask(&log, &owner, &source));
                 match server {
-                    Server::Owner => Box::pin(turn).await,
+                    Server::Owner => turn.await,
                     Server::Mirror => {
                         let slow = Err(Fault::Slow("a turn", MIRROR_TURN));
-                        tokio::time::timeout(MIRROR_TURN, Box::pin(turn)).await.unwrap_or(slow)
+                        tokio::time::timeout(MIRROR_TURN, turn).await.unwrap_or(slow)
                     }
                 }
             }

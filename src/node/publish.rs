@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::{Node, NodeError, rng};
+use super::{Node, NodeError, newest_own, rng};
 use crate::log::appender::{AppendError, Submission};
 use crate::log::origin::LogName;
 use crate::statement::{Audience, NodeId, Reader, Salt, SigningKey, Statement, Typ, Verified};
@@ -105,9 +105,7 @@ pub enum KeyChangeError {
 
 /// All descriptors of the node, oldest first.
 pub async fn own_descriptors(db: &Db, node: &NodeId) -> Result<Vec<(Verified, Descriptor)>, NodeError> {
-    let logs = db.logs().await?;
-    let own = logs.into_iter().filter(|log| log.own && log.origin.node == *node && log.origin.log == LogName::Records);
-    let log = own.max_by_key(|log| log.origin.generation).ok_or_else(|| NodeError::NotInitialised(node.clone()))?;
+    let log = newest_own(db, node, LogName::Records).await?;
     let all = db.descriptors(log.id).await?;
     Ok(all.iter().map(|(_, jws)| Descriptor::open(jws)).collect::<Result<_, _>>()?)
 }

@@ -9,6 +9,8 @@ use super::{Peers, PeersError, Person};
 use crate::exchange::PeerClient;
 use crate::exchange::standing::Introduction;
 use crate::log::origin::LogName;
+use crate::node::NodeError;
+use crate::node::publish::own_descriptors;
 use crate::statement::{NodeId, Verified};
 use crate::store::Db;
 use crate::store::ceremony::Fetched;
@@ -143,12 +145,9 @@ impl Peers {
     }
 
     async fn own_jws(&self) -> Result<String, PeersError> {
-        let not_there = || PeersError::Node(crate::node::NodeError::NotInitialised(self.id.clone()));
-        let logs = self.db.logs().await?;
-        let own = logs.into_iter().filter(|log| log.own && log.origin.log == LogName::Records);
-        let log = own.max_by_key(|log| log.origin.generation).ok_or_else(not_there)?;
-        let (_, jws) = self.db.descriptors(log.id).await?.pop().ok_or_else(not_there)?;
-        Ok(jws)
+        let newest = own_descriptors(&self.db, &self.id).await.map_err(PeersError::Node)?.pop();
+        let (newest, _) = newest.ok_or_else(|| PeersError::Node(NodeError::NotInitialised(self.id.clone())))?;
+        Ok(newest.jws().to_owned())
     }
 
     /// Keeps a descriptor as fetched; one that follows on what is held of a peer is taken into its row.
