@@ -13,6 +13,8 @@ use serde::Deserialize;
 
 pub use self::federation::Federation;
 pub use self::group::Member;
+use crate::record::setting::SettingFault;
+use crate::record::{Calendar, Rules};
 use crate::statement::{Audience, NodeId, Reader};
 
 mod keys;
@@ -29,6 +31,12 @@ pub struct Config {
     /// A folder with further kinds of records.
     #[serde(default)]
     pub schemas: Option<PathBuf>,
+    /// Rules of severity, publicity and deadlines; without it, those that come with the program.
+    #[serde(default)]
+    pub rules: Option<PathBuf>,
+    /// The calendar of working days; without it, the one that comes with the program.
+    #[serde(default)]
+    pub calendar: Option<PathBuf>,
     /// Who the node is.
     pub node: NodeSection,
     /// Where it listens.
@@ -200,6 +208,9 @@ pub enum ConfigError {
         /// What and where.
         error: Box<toml::de::Error>,
     },
+    /// Rules or calendar have a fault; says where.
+    #[error(transparent)]
+    Setting(#[from] SettingFault),
     /// A value is out of its bounds.
     #[error("{key}: {reason}")]
     Value {
@@ -213,13 +224,24 @@ pub enum ConfigError {
 impl Config {
     /// Reads a configuration; relative paths in it become relative to its folder.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text =
-            std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable { path: path.to_owned(), error })?;
+        let text = read(path)?;
         let mut config: Self = toml::from_str(&text)
             .map_err(|error| ConfigError::Malformed { path: path.to_owned(), error: Box::new(error) })?;
         config.check()?;
         config.anchor(path.parent().unwrap_or(Path::new("")));
         Ok(config)
+    }
+
+    /// The rules of severity, publicity and deadlines, read anew.
+    pub fn rules(&self) -> Result<Rules, ConfigError> {
+        let Some(path) = &self.rules else { return Ok(Rules::built_in()?) };
+        Ok(Rules::parse(&path.display().to_string(), &read(path)?)?)
+    }
+
+    /// The calendar of working days, read anew.
+    pub fn calendar(&self) -> Result<Calendar, ConfigError> {
+        let Some(path) = &self.calendar else { return Ok(Calendar::built_in()?) };
+        Ok(Calendar::parse(&path.display().to_string(), &read(path)?)?)
     }
 
     /// Whether a node may hold a body of this audience that `issuer` said.
@@ -274,8 +296,8 @@ impl Config {
         if let Some(passphrase) = &mut files.passphrase {
             *passphrase = folder.join(&*passphrase);
         }
-        if let Some(schemas) = &mut self.schemas {
-            *schemas = folder.join(&*schemas);
+        for path in [&mut self.schemas, &mut self.rules, &mut self.calendar].into_iter().flatten() {
+            *path = folder.join(&*path);
         }
         if let Some(path) = self.store.0.strip_prefix("sqlite:") {
             let path = folder.join(path.strip_prefix("//").unwrap_or(path));
@@ -284,85 +306,9 @@ impl Config {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SAMPLE: &str = include_str!("../config/node.toml");
-
-    fn load(text: &str) -> Result<Config, ConfigError> {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("node.toml"), text).unwrap();
-        Config::load(&folder.path().join("node.toml"))
-    }
-
-    #[test]
-    fn the_sample_says_every_default() {
-        let config = load(SAMPLE).unwrap();
-        assert_eq!(config.limits, Limits::default());
-        assert_eq!(config.pull, Pull::default());
-        assert_eq!((config.listen.peer, config.listen.local), (default_peer(), default_local()));
-        assert!(config.files.keys.is_absolute() && config.files.keys.ends_with("keys"));
-        assert!(config.store.expose().ends_with("/data/kaopu.db"));
-        // each key that there is stands in the sample, if need be as a comment
-        for key in ["schemas", "in_flight", "retry_held_seconds", "certificate_key", "passphrase", "local", "enabled"] {
-            assert!(SAMPLE.contains(&format!("\n{key} = ")) || SAMPLE.contains(&format!("\n# {key} = ")), "{key}");
-        }
-    }
-
-    #[test]
-    fn an_unknown_key_is_refused_with_its_place() {
-        for (section, line) in [("[node]", "colour = \"red\""), ("[limits]", "per_minute = 5"), ("[pull]", "x = 1")] {
-            let error = load(&SAMPLE.replace(section, &format!("{section}\n{line}"))).unwrap_err().to_string();
-            let number = SAMPLE.lines().position(|l| l == section).unwrap() + 2;
-            assert!(error.contains("unknown field") && error.contains(&format!("line {number}")), "{error}");
-        }
-    }
-
-    #[test]
-    fn values_out_of_bounds_are_refused() {
-        for (from, to) in [
-            ("url = \"https://127.0.0.1:7443\"", "url = \"http://127.0.0.1:7443\""),
-            ("delta = [", "Delta = ["),
-            ("\"34\"]", "\"3\"]"),
-            ("in_flight = 64", "in_flight = 0"),
-            ("# [limits.peers.\"340100\"]", "[limits.peers.\"340100\"]\nper_second = 0"),
-            ("id = \"340500\"", "id = \"Ma'anshan\""),
-        ] {
-            assert!(SAMPLE.contains(from), "{from}");
-            assert!(load(&SAMPLE.replace(from, to)).is_err(), "{to}");
-        }
-    }
-
-    #[test]
-    fn a_peer_may_have_other_limits_than_all() {
-        let config = load(&SAMPLE.replace("# [limits.peers.\"340100\"]\n# ", "[limits.peers.\"340100\"]\n")).unwrap();
-        let of_each = config.limits.of_each(Clone::clone);
-        let other = &of_each[&"340100".parse().unwrap()];
-        assert_eq!(other.served_bytes_per_day, 20_000_000_000);
-        assert_eq!(other.per_second, config.limits.per_second);
-        let unknown = SAMPLE.replace("# [limits.peers.\"340100\"]\n# ", "[limits.peers.\"340100\"]\nconnections = 3\n");
-        assert!(load(&unknown).unwrap_err().to_string().contains("unknown field"));
-    }
-
-    #[test]
-    fn a_password_does_not_print() {
-        let config = load(&SAMPLE.replace("sqlite:data/kaopu.db", "postgres://kaopu:secret@host/kaopu")).unwrap();
-        assert_eq!(config.store.expose(), "postgres://kaopu:secret@host/kaopu");
-        assert!(!format!("{config:?}").contains("secret"));
-    }
-
-    #[test]
-    fn only_those_named_may_read() {
-        let config = load(SAMPLE).unwrap();
-        let [issuer, caller, far]: [NodeId; 3] = ["340500", "310107.scjg", "440100"].map(|id| id.parse().unwrap());
-        let named = |readers: &[&str]| Audience::Named(readers.iter().map(|r| r.parse().unwrap()).collect());
-        assert!(config.may_read(&Audience::Everyone, &issuer, &far));
-        assert!(config.may_read(&named(&["@delta"]), &issuer, &caller));
-        assert!(!config.may_read(&named(&["@delta"]), &issuer, &far));
-        assert!(config.may_read(&named(&["@delta", "440100"]), &issuer, &far));
-        assert!(config.may_read(&named(&["440100"]), &issuer, &issuer));
-        assert!(!config.may_read(&named(&["310107"]), &issuer, &caller));
-        assert!(!config.may_read(&named(&["@unknown"]), &issuer, &caller));
-    }
+fn read(path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable { path: path.to_owned(), error })
 }
+
+#[cfg(test)]
+mod tests;
