@@ -9,6 +9,7 @@ fn built_in() -> Rules {
     Rules::built_in().unwrap()
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "a body is written down where it is used")]
 fn facts(kind: &str, body: Value) -> Facts {
     let body: Map<String, Value> = body.as_object().unwrap().clone();
     Facts::of(kind, &"340500".parse().unwrap(), Place { generation: 1, index: 0 }, &body, true)

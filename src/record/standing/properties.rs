@@ -131,11 +131,11 @@ fn told_otherwise(facts: &Facts, said: &[Said], terms: Option<&Terms>, viewpoint
             Event::DisputeAnswer { of, outcome, answered } if answered <= on => {
                 answers.insert(of, outcome);
             }
-            Event::Revocation { of, effective } if effective <= on => {
-                if home || decisions.get(&one.digest) != Some(&RecognitionOutcome::Refused) {
-                    repaired.remove(&of);
-                    shielded.remove(&of);
-                }
+            Event::Revocation { of, effective }
+                if effective <= on && (home || decisions.get(&one.digest) != Some(&RecognitionOutcome::Refused)) =>
+            {
+                repaired.remove(&of);
+                shielded.remove(&of);
             }
             _ => {}
         }
