@@ -114,19 +114,17 @@ impl<'a> Life<'a> {
     /// The newest dispute that its issuer has logged and not settled. That the record is wrong does not settle it: a
     /// correction or a withdrawal does, and then this version no longer stands.
     pub fn dispute(&self, day: Date) -> Option<DisputeMark> {
-        let marks = self.issuers.iter().filter(|s| s.place > self.facts.place).filter_map(|said| {
+        self.issuers.iter().rev().filter(|s| s.place > self.facts.place).find_map(|said| {
             let Event::Dispute { raised } = said.event else { return None };
-            let answers = self.issuers.iter().filter_map(|answer| match answer.event {
+            let answered = self.issuers.iter().rev().find_map(|answer| match answer.event {
                 Event::DisputeAnswer { of, outcome, answered } if of == said.digest && answered <= day => {
                     Some((outcome, answered))
                 }
                 _ => None,
             });
-            let answered = answers.last();
             let settled = matches!(answered, Some((DisputeOutcome::Upheld, _)));
             (raised <= day && !settled).then_some(DisputeMark { dispute: said.digest, raised, answered })
-        });
-        marks.last()
+        })
     }
 
     /// The newest repair that was decided but has no effect yet; else the newest application that is under way.
@@ -221,7 +219,7 @@ impl<'a> Life<'a> {
 
     /// The newest repair that had effect here and was revoked.
     fn revoked_repair(&self, day: Date) -> Option<(Digest, Date)> {
-        self.repairs().filter_map(|repair| Some((repair.digest, self.revocation(repair.digest, day)?))).last()
+        self.repairs().rev().find_map(|repair| Some((repair.digest, self.revocation(repair.digest, day)?)))
     }
 
     /// What this node has decided about a repair or a revocation: the newest of its decisions that are in effect.
