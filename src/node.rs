@@ -1,6 +1,7 @@
 //! A node: store, keys, clock and configuration wired together. Opened by every command that works on it, served by one.
 
 pub mod accounts;
+pub mod aside;
 pub mod authority;
 pub mod doctor;
 pub mod keys;

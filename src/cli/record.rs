@@ -1,5 +1,7 @@
 //! `kaopu record`: all that this node and its mirrors hold about a subject, and subjects by name.
 
+mod aside;
+
 use std::process::ExitCode;
 
 use kaopu::clock::Clock;
@@ -9,7 +11,7 @@ use kaopu::node::status::spoken_span;
 use kaopu::statement::{Kinds, Typ};
 use kaopu::store::Db;
 use kaopu::store::record::SubjectRow;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{Shared, print_json, print_line};
 
@@ -25,6 +27,9 @@ pub struct Record {
     /// So many subjects at most
     #[arg(long, value_name = "N", default_value_t = 20)]
     limit: u32,
+    /// For auditors: show also what does not count (held, refused, void, erased), each with the reason
+    #[arg(long)]
+    all: bool,
 }
 
 impl Record {
@@ -59,8 +64,20 @@ impl Record {
             }
         };
         let mut found = Vec::new();
-        for subject in subjects {
-            found.extend(lookup::about(db, kinds, &Clock::System, &subject).await?);
+        for subject in &subjects {
+            found.extend(lookup::about(db, kinds, &Clock::System, subject).await?);
+        }
+        if self.all {
+            let mut aside = Vec::new();
+            for subject in &subjects {
+                aside.extend(kaopu::node::aside::about(db, kinds, subject).await?);
+            }
+            if shared.json {
+                return print_json(&aside::All { counts: found, aside });
+            }
+            tell(&found, kinds);
+            aside::tell(&aside, kinds);
+            return Ok(());
         }
         if shared.json {
             return print_json(&found);
@@ -116,8 +133,12 @@ fn tell_record(record: &Found, kinds: &Kinds) {
     if let Some(revoked) = &record.issuer_revoked {
         print_line(&format!("  issuer revoked {revoked}; this was said before 签发节点已被撤销，此前所述"));
     }
-    let kind = kinds.find(&Typ { kind: record.kind.clone(), version: record.version });
-    for (name, value) in &record.body {
+    tell_body(&record.kind, record.version, &record.body, kinds);
+}
+
+fn tell_body(kind: &str, version: u32, body: &Map<String, Value>, kinds: &Kinds) {
+    let kind = kinds.find(&Typ { kind: kind.to_owned(), version });
+    for (name, value) in body {
         let title = kind.and_then(|kind| kind.member(name)).map_or(name.as_str(), |member| member.title.as_str());
         print_line(&format!("  {title}: {}", spoken(value)));
     }

@@ -10,6 +10,7 @@
 //! | `rows.rs` | statements over many rows at once |
 //! | `statement.rs` | `statement`, `reference` |
 //! | `record.rs` | `record`, `subject` |
+//! | `aside.rs` | what `statement` holds about a subject and does not count |
 //! | `upload.rs` | `upload`, `fault` |
 //! | `peer.rs`, `peer_state.rs`, `picked_up.rs` | `peer`, `descriptor` |
 //! | `ceremony.rs` | the steps of a peer: `peer`, `revoked_root` |
@@ -21,6 +22,7 @@
 
 pub mod account;
 pub mod append;
+pub mod aside;
 pub mod ceremony;
 mod certificate;
 pub mod db;

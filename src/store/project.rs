@@ -1,5 +1,6 @@
 //! What statements become in the tables: their own columns, record pointers, references, subjects.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::LazyLock;
 
@@ -10,7 +11,7 @@ use super::record::current_on;
 use super::rows::{MultiRow, insert, insert_returning};
 use crate::log::{Class, Entry};
 use crate::record::name::fold;
-use crate::statement::{Digest, NodeId, Refused};
+use crate::statement::{Digest, NodeId, Refused, Unverified};
 
 /// A row of `statement`, borrowed from what is to be stored.
 pub(super) struct Columns<'a> {
@@ -20,7 +21,7 @@ pub(super) struct Columns<'a> {
     pub(super) kind: Option<&'a str>,
     pub(super) version: Option<i64>,
     pub(super) iat: Option<i64>,
-    pub(super) subject: Option<&'a str>,
+    pub(super) subject: Option<Cow<'a, str>>,
     pub(super) identity: Option<&'a [u8]>,
     pub(super) prev: Option<&'a [u8]>,
     pub(super) instead: Option<&'a [u8]>,
@@ -85,7 +86,7 @@ impl<'a> Columns<'a> {
             kind: verified.map(|v| v.statement().typ.kind.as_str()),
             version: verified.map(|v| i64::from(v.statement().typ.version)),
             iat: verified.map(|v| v.statement().iat),
-            subject: projection.and_then(|p| p.subject.as_ref()).map(|(key, _)| key.as_str()),
+            subject: subject(stored),
             identity: match stored {
                 Stored::Accepted(_, projection) => projection.record.as_ref().map(|record| &record.identity[..]),
                 Stored::Held(_, early) => early.identity.as_ref().map(|identity| &identity[..]),
@@ -121,7 +122,7 @@ impl<'a> Columns<'a> {
             .bind(row.kind)
             .bind(row.version)
             .bind(row.iat)
-            .bind(row.subject)
+            .bind(row.subject.as_deref())
             .bind(row.identity)
             .bind(row.prev)
             .bind(row.instead)
@@ -131,6 +132,18 @@ impl<'a> Columns<'a> {
             .bind(row.jws))
         .await?;
         Ok(())
+    }
+}
+
+/// The key of the subject, of all that could be read: who looks into what was refused or held finds it by that too.
+fn subject(stored: &Stored) -> Option<Cow<'_, str>> {
+    match stored {
+        Stored::Accepted(_, projection) => projection.subject.as_ref().map(|(key, _)| key.as_str().into()),
+        Stored::Held(verified, _) | Stored::Superseded(verified, _) => {
+            verified.statement().sub.as_ref().map(|sub| sub.key().into())
+        }
+        Stored::Refused(jws, _) => Unverified::parse(jws).ok()?.statement().sub.as_ref().map(|sub| sub.key().into()),
+        Stored::Withheld | Stored::Erased => None,
     }
 }
 

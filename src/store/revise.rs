@@ -123,7 +123,7 @@ const ASIDE: &str = "SELECT s.log, l.generation, s.idx, s.digest, s.prev, s.inst
      FROM statement s JOIN log l ON l.id = s.log WHERE s.identity = $1 AND s.kind = $2 AND l.node = $3 \
      AND s.verdict <> 'accepted' AND s.verdict = 'refused'";
 const GO_ON: &str = "UPDATE log SET unvoided = $1 WHERE id = $2 AND unvoided = $3";
-const REVISE: &str = "UPDATE statement SET verdict = $1, reason = $2, instead = $3, subject = $4, \
+const REVISE: &str = "UPDATE statement SET verdict = $1, reason = $2, instead = $3, subject = COALESCE($4, subject), \
      identity = CASE WHEN $5 = 1 THEN NULL ELSE identity END WHERE log = $6 AND idx = $7 AND verdict = $8";
 const REMOVE: &str = "DELETE FROM record WHERE issuer = $1 AND kind = $2 AND identity = $3 AND log = $4 AND idx = $5";
 const POINT: &str = "UPDATE record SET log = $1, idx = $2, digest = $3, prev = $4, content = $5 \
@@ -132,7 +132,8 @@ const REFER: &str = "INSERT INTO reference (digest, log, idx) VALUES ($1, $2, $3
 const UNREFER: &str = "DELETE FROM reference WHERE digest = $1 AND log = $2 AND idx = $3";
 const NAME: &str = "INSERT INTO subject (key, folded, name) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
 // of a subject that nothing accepted names any more
-const UNNAME: &str = "DELETE FROM subject WHERE key = $1 AND NOT EXISTS (SELECT 1 FROM statement WHERE subject = $1)";
+const UNNAME: &str = "DELETE FROM subject WHERE key = $1 AND NOT EXISTS (SELECT 1 FROM statement \
+     WHERE subject = $1 AND verdict = 'accepted')";
 
 /// Index, kind, identity, verdict and statement.
 type SignedColumns = (i64, String, Option<Vec<u8>>, String, Option<Vec<u8>>);
@@ -232,12 +233,11 @@ impl Revised {
             Verdict::Superseded(why) | Verdict::Void(why) => ("refused", Some(clean(why)), None),
         };
         let stands = verdict == "accepted";
-        let subject = self.subject.as_ref().filter(|_| stands);
         let revised = on!(change tx, c => sqlx::query(REVISE)
             .bind(verdict)
             .bind(reason.as_deref())
             .bind(instead.map(|instead| &instead.0[..]))
-            .bind(subject.map(|(key, _)| key.as_str()))
+            .bind(self.subject.as_ref().map(|(key, _)| key.as_str()))
             .bind(i64::from(matches!(self.becomes, Verdict::Void(_))))
             .bind(self.log)
             .bind(int(self.index))
@@ -250,7 +250,9 @@ impl Revised {
             on!(change tx, c => sqlx::query(if stands { REFER } else { UNREFER })
                 .bind(&digest.0[..]).bind(self.log).bind(int(self.index)).execute(c))?;
         }
-        if let Some((key, name)) = subject {
+        if let Some((key, name)) = &self.subject
+            && stands
+        {
             on!(change tx, c => sqlx::query(NAME).bind(key).bind(fold(name)).bind(name).execute(c))?;
         }
         Ok(())

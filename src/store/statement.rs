@@ -195,7 +195,7 @@ impl Db {
             let settled = on!(change tx, c => sqlx::query(SETTLE)
                 .bind(columns.verdict)
                 .bind(columns.reason.as_deref())
-                .bind(columns.subject)
+                .bind(columns.subject.as_deref())
                 .bind(columns.identity)
                 .bind(columns.instead)
                 .bind(log)

@@ -16,6 +16,13 @@ async fn told(office: &Office, of: &City, subject: &str) -> (Vec<String>, Vec<(u
     (verdicts, about.iter().map(|(row, current)| (row.index, *current)).collect())
 }
 
+/// What does not count about a subject: index, how it stands and why.
+async fn aside(office: &Office, subject: &str) -> Vec<(u64, &'static str, String)> {
+    let aside = kaopu::node::aside::about(&office.db, &office.kinds, subject).await.unwrap();
+    assert!(aside.iter().all(|aside| aside.proven && aside.said.is_some()));
+    aside.into_iter().map(|aside| (aside.index, aside.standing, aside.reason)).collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_compromised_key_signed_is_taken_back_everywhere() {
     let (tcp, url) = place().await;
@@ -72,6 +79,21 @@ async fn what_a_compromised_key_signed_is_taken_back_everywhere() {
     let name = invented.statement().sub.as_ref().unwrap().name();
     for office in [&owner, &early, &late] {
         assert!(office.db.subjects_named(name, 10).await.unwrap().is_empty());
+    }
+
+    // but an auditor finds all of it, and why it does not count
+    let invented = invented.statement().sub.as_ref().unwrap().key();
+    for office in [&owner, &early, &late] {
+        assert_eq!(
+            aside(office, &subject).await,
+            [
+                (2, "void", "signed by a key that was compromised by then".to_owned()),
+                (3, "superseded", "prev is not the current version of the record".to_owned())
+            ]
+        );
+        let stands = [(4, "void", "signed by a key that was compromised by then".to_owned())];
+        assert_eq!(aside(office, &invented).await, stands);
+        assert!(office.db.about(&invented, 20).await.unwrap().is_empty());
     }
 
     // the true record goes on from what stands, and the others follow

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use kaopu::http::Limits;
 use kaopu::log::Class;
-use kaopu::statement::{Audience, Digest, Reader, SigningKey, Suite, Verified, envelope};
+use kaopu::statement::{Audience, Digest, Reader, SigningKey, Suite, Unverified, Verified, envelope};
 use kaopu::store::LogState;
 use kaopu::store::statement::Body;
 use kaopu::trust::descriptor::{KeyEntry, KeyState, Purpose};
@@ -244,6 +244,19 @@ async fn a_single_bad_statement_is_refused_and_the_feed_goes_on() {
         let row = scene.listener.statements(&scene.liar().records()).await.swap_remove(index);
         assert_eq!(row.entry.digest, Digest::of(body.as_bytes()));
         assert_eq!(row.body, Body::Here(body.clone()), "kept as evidence");
+        let Ok(said) = Unverified::parse(body) else { continue };
+        // whoever looks into the subject as an auditor finds it there, with the reason, and nobody else does
+        let listener = &scene.listener;
+        let subject = said.statement().sub.as_ref().unwrap().key();
+        let aside = kaopu::node::aside::about(&listener.db, &listener.kinds, &subject).await.unwrap();
+        let aside: Vec<_> = aside.iter().filter(|aside| aside.index == index as u64).collect();
+        let counts = listener.db.about(&subject, 100).await.unwrap();
+        assert_eq!(counts.iter().any(|(row, _)| row.index == index as u64), aside.is_empty());
+        let said = aside.iter().map(|aside| match aside.standing {
+            "superseded" => format!("refused: {}", aside.reason),
+            standing => format!("{standing}: {}", aside.reason),
+        });
+        assert_eq!(said.collect::<Vec<_>>(), if found == "accepted" { vec![] } else { vec![found] });
     }
     scene.others_go_on().await;
 }
