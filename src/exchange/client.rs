@@ -19,7 +19,7 @@ use crate::log::{Entry, Hash, Origin, TileId};
 use crate::quota::DayCount;
 use crate::statement::NodeId;
 use crate::trust::registry::{Admission, Registry};
-use crate::trust::tls::{ClientTls, Refusal, TlsError};
+use crate::trust::tls::{ClientTls, Ended, Refusal, TlsError};
 
 /// The header that says which descriptor of the server, by its sequence, the client holds.
 pub const HOLDS: &str = "kaopu-holds";
@@ -56,6 +56,8 @@ pub struct PeerClient {
     slots: Arc<Semaphore>,
     /// Why its certificate was refused here.
     refusal: Refusal,
+    /// Why it closes connections, if it does.
+    ended: Arc<Ended>,
     /// Whether bodies are asked for packed.
     compress: bool,
     /// What was taken from it today, where that is counted, and what day it is.
@@ -78,8 +80,10 @@ pub struct Served {
 impl PeerClient {
     /// A client that speaks to `url` under a TLS configuration that lets in that peer alone.
     pub fn new(url: &str, tls: ClientTls, patience: Patience, compress: bool) -> Result<Self, Fault> {
-        let ClientTls { config: mut tls, refusal } = tls;
-        tls.alpn_protocols = vec![b"h2".to_vec()];
+        let mut tls = tls;
+        tls.config.alpn_protocols = vec![b"h2".to_vec()];
+        let ended = Arc::new(Ended::new(url, &tls));
+        let ClientTls { config: tls, refusal } = tls;
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .https_only(true)
@@ -104,6 +108,7 @@ impl PeerClient {
             patience,
             slots: Arc::new(Semaphore::new(AT_ONCE)),
             refusal,
+            ended,
             compress,
             day: None,
             holds: None,
@@ -251,7 +256,11 @@ impl PeerClient {
     }
 
     async fn ask(&self, what: &'static str, request: RequestBuilder, limit: usize) -> Result<Answer, Fault> {
-        let response = request.send().await.map_err(|e| self.unreachable(&e))?;
+        let response = match request.send().await {
+            Ok(response) => response,
+            Err(error) => return Err(self.unanswered(&error).await),
+        };
+        self.ended.answers();
         let (status, headers) = (response.status(), response.headers().clone());
         let good = status == StatusCode::OK || status == StatusCode::NOT_MODIFIED;
         let body = self.read(what, response, if good { limit } else { MAX_PROBLEM }).await;
@@ -293,6 +302,17 @@ impl PeerClient {
     fn count(&self, bytes: usize, entries: usize) {
         if let Some((day, clock)) = &self.day {
             day.add(clock.now(), bytes as u64, entries as u64);
+        }
+    }
+
+    /// Why a request got no answer. A server that does not take this node's certificate says so when the request is under
+    /// way, and that may be lost on the way up here.
+    async fn unanswered(&self, error: &reqwest::Error) -> Fault {
+        match self.unreachable(error) {
+            Fault::Unreachable(words) if !error.is_timeout() => {
+                self.ended.why().await.map_or(Fault::Unreachable(words), Fault::Tls)
+            }
+            fault => fault,
         }
     }
 

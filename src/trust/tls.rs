@@ -7,8 +7,10 @@
 //! |---|---|
 //! | `verifier.rs` | the check of the other side, the same at either end |
 //! | `refusal.rs` | why a connection is refused, here in words and there by an alert |
+//! | `ended.rs` | why the other side ended a connection |
 //! | `identity.rs` | the own certificate, exchanged while it is in use |
 
+mod ended;
 mod identity;
 mod refusal;
 mod verifier;
@@ -31,6 +33,7 @@ use crate::statement::NodeId;
 use identity::{Shown, unix_time};
 use verifier::{Authorities, End, Expected, PeerVerifier};
 
+pub use ended::Ended;
 pub use identity::{Identity, Seen};
 pub use refusal::{REFUSALS, Refusal, TlsError};
 pub use rustls::ClientConfig;

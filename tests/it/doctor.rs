@@ -45,6 +45,15 @@ fn says(node: &Node, words: &str) {
     }
 }
 
+/// Waits until doctor says this at a node; from then on it says so each time.
+fn keeps_saying(node: &Node, words: &str) {
+    says(node, words);
+    for _ in 0..10 {
+        let faults = faults(&doctor(node));
+        assert!(faults.iter().any(|fault| fault.contains(words)), "{words}: not among {faults:#?}");
+    }
+}
+
 /// Waits until doctor finds nothing.
 fn finds_nothing(node: &Node) {
     let begun = Instant::now();
@@ -97,7 +106,7 @@ fn what_is_broken_between_two_nodes_is_named_and_what_to_do() {
 
     // suspended there, suspended here
     set_state(peer, here, PeerState::Suspended);
-    says(here, "there: this node is suspended at 310107: ask its administrator why, and to resume it");
+    keeps_saying(here, "there: this node is suspended at 310107: ask its administrator why, and to resume it");
     says(peer, "here: 340500 is suspended here: `kaopu peer resume 340500` takes it back");
     set_state(peer, here, PeerState::Active);
     finds_nothing(here);
@@ -105,7 +114,7 @@ fn what_is_broken_between_two_nodes_is_named_and_what_to_do() {
     set_state(peer, here, PeerState::Confirmed);
     says(here, "there: this node is confirmed at 310107: its administrators have still to approve");
     set_state(peer, here, PeerState::Revoked);
-    says(here, "tls: TLS: the other side refuses this node (CertificateRevoked): this node was revoked there");
+    keeps_saying(here, "tls: TLS: the other side refuses this node (CertificateRevoked): this node was revoked there");
     set_state(peer, here, PeerState::Active);
     finds_nothing(here);
 
@@ -132,7 +141,7 @@ fn what_is_broken_between_two_nodes_is_named_and_what_to_do() {
     says(here, "the certificate of 310107 has expired");
     says(here, "tell 310107's administrator to renew its certificate");
     says(peer, "certificate: peers will refuse");
-    says(peer, "its journal says more: renew this node's certificate, and compare the clocks of both machines");
+    keeps_saying(peer, "its journal says more: renew this node's certificate, and compare the clocks of both machines");
     says(peer, "expiry: this node's certificate has ended");
     // one that ends soon
     certificate_for_days(peer, 5);
@@ -157,6 +166,19 @@ fn what_is_broken_between_two_nodes_is_named_and_what_to_do() {
     std::fs::write(peer.dir.join("certs/node.pem"), &kept[0]).unwrap();
     std::fs::write(peer.dir.join("certs/node.key"), &kept[1]).unwrap();
     finds_nothing(here);
+}
+
+#[test]
+fn a_node_that_nobody_added_is_told_so_by_doctor_each_time() {
+    let mut federation = Federation::of_strangers(&["340500", "310107"]);
+    federation.start();
+    let [here, peer] = &federation.nodes[..] else { unreachable!() };
+    here.done(&["peer", "add", peer.descriptor().to_str().unwrap()]);
+    keeps_saying(
+        here,
+        "tls: TLS: the other side refuses this node (AccessDenied): this node is no peer there: it has to be added there; its \
+         journal says more: ask 310107's administrator to add this node (`kaopu peer add`)",
+    );
 }
 
 #[test]

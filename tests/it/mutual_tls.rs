@@ -1,6 +1,7 @@
 //! Whom a connection lets in, tried over real connections: each certificate that must be refused, on either side.
 
 mod certificates;
+mod told;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
