@@ -1,5 +1,7 @@
 //! `kaopu key`: the node's own keys, certificates and descriptor: shown, and changed a step at a time.
 
+mod begin;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
@@ -7,8 +9,10 @@ use std::str::FromStr;
 use anyhow::{Context as _, bail};
 use kaopu::log::Origin;
 use kaopu::log::origin::LogName;
+use kaopu::node::accounts::By;
 use kaopu::node::authority::Brought;
 use kaopu::node::keys::OwnKeys;
+use kaopu::node::peers::Peers;
 use kaopu::node::publish::Keeper;
 use kaopu::node::rotate::{Taken, like_file};
 use kaopu::node::{Node, rng};
@@ -20,6 +24,7 @@ use kaopu::trust::keys::{AtRest, Passphrases, read_private};
 use kaopu::trust::rotation::Use;
 use kaopu::trust::token::TokenUri;
 
+use super::person::As;
 use super::{Shared, print_json, print_line};
 
 /// Show the node's own keys and certificates, and change them
@@ -44,6 +49,8 @@ struct Why {
     /// Take the step although active peers would not follow yet
     #[arg(long, requires = "reason")]
     force: bool,
+    #[command(flatten)]
+    person: As,
 }
 
 /// Take the next step of replacing a key, an authority or a certificate
@@ -52,6 +59,9 @@ pub struct Rotate {
     /// sign, log-records, log-exchange, witness, seal, certificate, ca or root
     #[arg(value_name = "USE", value_parser = Use::from_str)]
     of: Use,
+    /// Begin a rotation. Without it a call goes on with one that is under way; on a terminal it asks
+    #[arg(long)]
+    begin: bool,
     /// The root key's file, or its pkcs11: URI; for `root` that of the next root
     #[arg(long, value_name = "FILE")]
     root: Option<RootPlace>,
@@ -103,27 +113,43 @@ impl Key {
     /// Runs the command.
     pub async fn run(self, shared: &Shared) -> anyhow::Result<ExitCode> {
         let node = shared.open().await?;
-        let by = shared.operator();
         let done = match &self {
             Self::List => list(&node, shared).await,
-            Self::Rotate(rotate) => tell(shared, rotate.run(&node, &by).await),
-            Self::Renew(renew) => tell(shared, renew.run(&node, &by).await),
-            Self::Compromise(compromise) => tell(shared, compromise.run(&node, &by).await),
+            _ => tell(shared, self.change(&node, shared).await),
         };
         node.close().await;
         done.map(|()| ExitCode::SUCCESS)
     }
+
+    async fn change(&self, node: &Node, shared: &Shared) -> anyhow::Result<Taken> {
+        let why = match self {
+            Self::Rotate(rotate) => &rotate.why,
+            Self::Renew(renew) => &renew.why,
+            Self::Compromise(compromise) => &compromise.why,
+            Self::List => bail!("no change"),
+        };
+        let peers = Peers::of(node);
+        let person = why.person.person(&peers).await?;
+        let by = peers.by(person.as_ref(), &shared.operator()).await?;
+        match self {
+            Self::Rotate(rotate) => Box::pin(rotate.run(node, &by)).await,
+            Self::Renew(renew) => renew.run(node, &by).await,
+            Self::Compromise(compromise) => Box::pin(compromise.run(node, &by)).await,
+            Self::List => bail!("no change"),
+        }
+    }
 }
 
 impl Why {
-    fn keeper<'a>(&'a self, node: &'a Node, by: &'a str) -> Keeper<'a> {
-        Keeper { node, by, reason: self.reason.as_deref(), force: self.force }
+    fn keeper<'a>(&'a self, node: &'a Node, by: &'a By) -> Keeper<'a> {
+        Keeper { node, by, reason: self.reason.as_deref(), force: self.force, begin: false }
     }
 }
 
 impl Rotate {
-    async fn run(&self, node: &Node, by: &str) -> anyhow::Result<Taken> {
-        let keeper = self.why.keeper(node, by);
+    async fn run(&self, node: &Node, by: &By) -> anyhow::Result<Taken> {
+        let mut keeper = self.why.keeper(node, by);
+        keeper.begin = self.begins(&keeper).await?;
         if self.of == Use::Certificate {
             return Ok(keeper.rotate_certificate(self.brought(node)?).await?);
         }
@@ -187,13 +213,13 @@ impl Rotate {
 }
 
 impl Renew {
-    async fn run(&self, node: &Node, by: &str) -> anyhow::Result<Taken> {
+    async fn run(&self, node: &Node, by: &By) -> anyhow::Result<Taken> {
         Ok(self.why.keeper(node, by).renew(&root(node, &self.root)?).await?)
     }
 }
 
 impl Compromise {
-    async fn run(&self, node: &Node, by: &str) -> anyhow::Result<Taken> {
+    async fn run(&self, node: &Node, by: &By) -> anyhow::Result<Taken> {
         let below = self.valid_below.as_deref().map(|text| valid_below(node, text)).transpose()?;
         let keeper = self.why.keeper(node, by);
         Ok(Box::pin(keeper.compromised(&self.kid, below, &root(node, &self.root)?)).await?)

@@ -25,6 +25,10 @@ pub struct Person {
     name: String,
 }
 
+/// Who answers for a change of this node itself: a person, or, while it has no accounts, whoever the command names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct By(String);
+
 /// An account, as it is listed.
 #[derive(Clone, Debug, Serialize)]
 pub struct Account {
@@ -63,6 +67,9 @@ pub enum AccountError {
     /// The first account adds itself; all others are added by a person.
     #[error("there are accounts already: say with --as NAME who adds another")]
     PersonNeeded,
+    /// Where there are persons, one of them does it.
+    #[error("this node has accounts, so a person does this: say --as NAME; `kaopu user list` shows who there is")]
+    Unnamed,
     /// Hashing failed.
     #[error("the secret could not be hashed: {0}")]
     Hash(String),
@@ -78,7 +85,23 @@ impl Person {
     }
 }
 
+impl By {
+    /// The name that the exchange log keeps.
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+}
+
 impl Peers {
+    /// The person, if one has shown a secret; `operator` only where nobody could.
+    pub async fn by(&self, person: Option<&Person>, operator: &str) -> Result<By, AccountError> {
+        match person {
+            Some(person) => Ok(By(person.name.clone())),
+            None if self.db.accounts().await?.is_empty() => Ok(By(operator.to_owned())),
+            None => Err(AccountError::Unnamed),
+        }
+    }
+
     /// Whoever has this name and this secret.
     pub async fn person(&self, name: &str, secret: &str) -> Result<Person, AccountError> {
         let account = self.db.accounts().await?.into_iter().find(|account| account.name == name);

@@ -64,6 +64,7 @@ impl Keeper<'_> {
         self.check_root(root, &newest)?;
         let renewed = newest.renewed(self.node.clock.now());
         let step = newest.ca_step();
+        self.meant(Use::Ca, step)?;
         let (next, subject) = match step {
             Step::Announce => {
                 let certificate = self.make_next(ca)?;
@@ -115,8 +116,8 @@ impl Keeper<'_> {
                 (
                     Some(file),
                     format!(
-                        "the same command again makes it active once every active peer holds descriptor {} (now waiting for: \
-                     {waiting}); `kaopu key list` shows who does",
+                        "the same command without --begin makes it active once every active peer holds descriptor {} (now \
+                         waiting for: {waiting}); `kaopu key list` shows who does",
                         next.sequence
                     ),
                 )

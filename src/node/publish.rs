@@ -7,6 +7,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
+use super::accounts::By;
 use super::{Node, NodeError, newest_own, rng};
 use crate::log::appender::{AppendError, Submission};
 use crate::log::origin::LogName;
@@ -14,7 +15,7 @@ use crate::statement::{Audience, NodeId, Reader, Salt, SigningKey, Statement, Ty
 use crate::store::Db;
 use crate::trust::descriptor::{Descriptor, DescriptorError, thumbprint};
 use crate::trust::keys::KeyFileError;
-use crate::trust::rotation::Use;
+use crate::trust::rotation::{Step, Use};
 use crate::trust::tls::TlsError;
 
 /// Who changes keys, and why.
@@ -23,11 +24,13 @@ pub struct Keeper<'a> {
     /// Whose keys.
     pub node: &'a Node,
     /// Who.
-    pub by: &'a str,
+    pub by: &'a By,
     /// Why.
     pub reason: Option<&'a str>,
     /// Whether a step is taken although peers would not follow yet.
     pub force: bool,
+    /// Whether a rotation is to be begun, rather than gone on with.
+    pub begin: bool,
 }
 
 /// Why a step was not taken.
@@ -82,6 +85,16 @@ pub enum KeyChangeError {
     /// Forced without saying why.
     #[error("--force needs --reason TEXT: it stands in the exchange log")]
     ForcedWithoutReason,
+    /// The rotation is complete, and nobody said to begin another.
+    #[error(
+        "no rotation of {0} is under way, and the one before it, if there was one, is complete: --begin begins another"
+    )]
+    NotBegun(Use),
+    /// It was begun before.
+    #[error(
+        "a rotation of {0} is under way already: the same command without --begin takes its next step, which is to {1}"
+    )]
+    UnderWay(Use, Step),
     /// There is no such key.
     #[error("{0}")]
     NoSuchKey(String),
@@ -115,6 +128,25 @@ impl Keeper<'_> {
     pub(super) async fn newest(&self) -> Result<(Verified, Descriptor), KeyChangeError> {
         let mut all = own_descriptors(&self.node.db, &self.node.id).await?;
         Ok(all.pop().ok_or_else(|| NodeError::NotInitialised(self.node.id.clone()))?)
+    }
+
+    /// The step that the next call takes; None for what is replaced in one.
+    pub async fn step(&self, of: Use) -> Result<Option<Step>, KeyChangeError> {
+        let (_, newest) = self.newest().await?;
+        Ok(match of {
+            Use::Certificate | Use::Root => None,
+            Use::Ca => Some(newest.ca_step()),
+            of => of.purpose(&newest).map(|purpose| newest.step(&purpose)),
+        })
+    }
+
+    /// Whether a step is the one that the call was meant for: one call too many must not begin the next rotation.
+    pub(super) fn meant(&self, of: Use, step: Step) -> Result<(), KeyChangeError> {
+        match (step, self.begin) {
+            (Step::Announce, false) => Err(KeyChangeError::NotBegun(of)),
+            (Step::Activate | Step::Retire, true) => Err(KeyChangeError::UnderWay(of, step)),
+            _ => Ok(()),
+        }
     }
 
     /// Checks that a key is the root of a descriptor.
@@ -162,7 +194,7 @@ impl Keeper<'_> {
         body.insert("of".to_owned(), json!("key"));
         body.insert("subject".to_owned(), json!(subject));
         body.insert("action".to_owned(), json!(action));
-        body.insert("by".to_owned(), json!(self.by));
+        body.insert("by".to_owned(), json!(self.by.name()));
         if let Some(reason) = self.reason {
             let forced = if self.force { "forced: " } else { "" };
             body.insert("reason".to_owned(), Value::String(format!("{forced}{reason}")));

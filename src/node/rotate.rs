@@ -43,6 +43,7 @@ impl Keeper<'_> {
         let purpose = of.purpose(&newest).ok_or_else(|| no_key_of(of))?;
         let renewed = newest.renewed(self.node.clock.now());
         let step = newest.step(&purpose);
+        self.meant(of, step)?;
         let mut made = None;
         let (next, subject) = match step {
             Step::Announce => {
@@ -82,7 +83,7 @@ impl Keeper<'_> {
         let next_step = match step {
             Step::Announce => {
                 format!(
-                    "the same command again makes it active, at any time; descriptor {} goes to the peers",
+                    "the same command without --begin makes it active, at any time; descriptor {} goes to the peers",
                     next.sequence
                 )
             }

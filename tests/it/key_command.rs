@@ -1,15 +1,27 @@
 //! `kaopu key`: the keys of real nodes, replaced while they run.
 
+use kaopu::statement::Unverified;
+use kaopu::store::Db;
+use kaopu::store::statement::Body;
 use kaopu::trust::descriptor::Descriptor;
 
+use crate::ceremony::{done_by, persons, refused};
 use crate::federation::{Federation, Node, said, until};
 
 const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/demo/310107/honour.jsonl");
+/// A subject of that.
+const SUBJECT: &str = "91310107MA1K8P2606";
 
 /// Takes the next step, which must succeed.
 fn rotate(node: &Node, of: &str, root: &str) -> serde_json::Value {
     let root = node.dir.join("keys").join(root).display().to_string();
     node.json(&["key", "rotate", of, "--root", &root])
+}
+
+/// Takes the first step, which must succeed.
+fn begin(node: &Node, of: &str) -> serde_json::Value {
+    let root = node.dir.join("keys/root.pem").display().to_string();
+    node.json(&["key", "rotate", of, "--begin", "--root", &root])
 }
 
 /// The states of a node's keys of a use.
@@ -39,7 +51,7 @@ fn each_key_is_announced_then_active_beside_the_old_one_then_alone_and_peers_fol
             ("activate", vec!["active", "active"]),
             ("retire", vec!["retired", "active"]),
         ] {
-            let taken = rotate(here, of, "root.pem");
+            let taken = if action == "announce" { begin(here, of) } else { rotate(here, of, "root.pem") };
             descriptor += 1;
             assert_eq!((&taken["action"], &taken["descriptor"]), (&action.into(), &descriptor.into()), "{taken}");
             assert_eq!(states(here, of), now, "{of}");
@@ -64,7 +76,7 @@ fn an_authority_is_active_only_when_every_peer_knows_it_or_somebody_says_why_not
     let mut federation = Federation::new(&["340500", "310107"]);
     federation.nodes[0].start();
     let [here, peer] = &mut federation.nodes[..] else { unreachable!() };
-    rotate(here, "ca", "root.pem");
+    begin(here, "ca");
     let root = here.dir.join("keys/root.pem").display().to_string();
     let refused = here.run(&["key", "rotate", "ca", "--root", &root]);
     assert!(said(&refused).contains("310107 would no longer take this node's certificate"), "{}", said(&refused));
@@ -81,7 +93,7 @@ fn an_authority_is_active_only_when_every_peer_knows_it_or_somebody_says_why_not
 
     // the peer is away while the next authority takes the place of this one at once: it finds its way back
     peer.signal("-TERM");
-    rotate(here, "ca", "root.pem");
+    begin(here, "ca");
     here.done(&["key", "rotate", "ca", "--root", &root, "--force", "--reason", "示例: 密钥泄露"]);
     // that waits until the running server shows the certificate of the new authority, which the peer does not know
     rotate(here, "ca", "root.pem");
@@ -114,8 +126,112 @@ fn the_next_root_takes_the_roots_place_and_only_the_root_signs() {
     assert_eq!((&now["root"], now["next_root"] == before["next_root"]), (&before["next_root"], false));
     until_picked_up(here);
     let next = std::path::Path::new(taken["file"].as_str().unwrap()).file_name().unwrap().to_str().unwrap().to_owned();
-    rotate(here, "sign", "root-next.pem");
+    here.done(&["key", "rotate", "sign", "--begin", "--root", &key("root-next.pem")]);
     rotate(here, "root", &next);
     here.done(&["key", "renew", "--root", &key(&next)]);
     until_picked_up(here);
+}
+
+#[test]
+fn an_auditor_sees_what_was_taken_back_and_why_and_nobody_else_does() {
+    let federation = Federation::of_strangers(&["310107"]);
+    let node = &federation.nodes[0];
+    node.done(&["import", SAMPLE, "--kind", "honour"]);
+    let found = node.json(&["record", SUBJECT]);
+    let (digest, index) = (found[0]["digest"].clone(), found[0]["index"].clone());
+    let all = node.json(&["record", SUBJECT, "--all"]);
+    assert_eq!((&all["counts"], &all["aside"]), (&found, &serde_json::json!([])));
+
+    let list = node.json(&["key", "list"]);
+    let kid = list["keys"].as_array().unwrap().iter().find(|key| key["use"] == "sign").unwrap()["kid"].clone();
+    let root = node.dir.join("keys/root.pem").display().to_string();
+    let below = "records=1,exchange=1";
+    node.done(&[
+        "key",
+        "compromise",
+        kid.as_str().unwrap(),
+        "--valid-below",
+        below,
+        "--root",
+        &root,
+        "--reason",
+        "示例",
+    ]);
+    assert_eq!(node.json(&["record", SUBJECT]), serde_json::json!([]));
+    let all = node.json(&["record", SUBJECT, "--all"]);
+    assert_eq!(all["counts"], serde_json::json!([]));
+    let aside = &all["aside"][0];
+    assert_eq!((&aside["digest"], &aside["index"], &aside["standing"]), (&digest, &index, &"void".into()));
+    assert_eq!(aside["said"]["body"], found[0]["body"]);
+    let shown = node.done(&["record", SUBJECT, "--all"]);
+    for words in ["void 签名密钥失控，作废", "why: signed by a key that was compromised by then", "nothing is known"]
+    {
+        assert!(shown.contains(words), "no {words} in\n{shown}");
+    }
+    assert!(!node.done(&["record", SUBJECT]).contains("void"));
+}
+
+#[test]
+fn a_call_too_many_begins_nothing_and_a_second_beginning_goes_on_with_nothing() {
+    let federation = Federation::of_strangers(&["340500"]);
+    let node = &federation.nodes[0];
+    let root = node.dir.join("keys/root.pem").display().to_string();
+    let refused = |args: &[&str], reason: &str| {
+        let before = node.json(&["key", "list"]);
+        let output = node.run(args);
+        assert_eq!(output.status.code(), Some(1), "{args:?}");
+        assert!(said(&output).contains(reason), "{}", said(&output));
+        assert_eq!(node.json(&["key", "list"]), before, "{args:?}");
+    };
+    for of in ["sign", "ca"] {
+        refused(&["key", "rotate", of, "--root", &root], &format!("no rotation of {of} is under way"));
+        begin(node, of);
+        refused(&["key", "rotate", of, "--begin", "--root", &root], "its next step, which is to activate");
+        rotate(node, of, "root.pem");
+        refused(&["key", "rotate", of, "--begin", "--root", &root], "its next step, which is to retire");
+        assert!(rotate(node, of, "root.pem")["next"].as_str().unwrap().contains("the rotation is complete"));
+        refused(&["key", "rotate", of, "--root", &root], "--begin begins another");
+    }
+    refused(&["key", "rotate", "certificate", "--begin"], "certificate is replaced in one step");
+}
+
+#[test]
+fn where_there_are_persons_one_of_them_changes_keys() {
+    let federation = Federation::of_strangers(&["340500"]);
+    let node = &federation.nodes[0];
+    persons(node);
+    let root = node.dir.join("keys/root.pem").display().to_string();
+    let kid = node.json(&["key", "list"])["keys"][0]["kid"].as_str().unwrap().to_owned();
+    for args in [
+        &["key", "rotate", "sign", "--begin", "--root", &root] as &[&str],
+        &["key", "rotate", "certificate"],
+        &["key", "renew", "--root", &root],
+        &["key", "compromise", &kid, "--root", &root],
+    ] {
+        let output = node.run(args);
+        assert_eq!(output.status.code(), Some(1), "{args:?}");
+        assert!(said(&output).contains("a person does this: say --as NAME"), "{}", said(&output));
+        refused(node, "zhao", args, "the name or the secret is wrong");
+    }
+    assert_eq!(node.json(&["key", "list"])["descriptor"], 1);
+    done_by(node, "li", &["key", "rotate", "sign", "--begin", "--root", &root, "--reason", "示例"]);
+    done_by(node, "wang", &["key", "rotate", "certificate"]);
+    let done = changes(node, "key");
+    let said: Vec<_> = done.iter().map(|change| [&change["action"], &change["by"]]).collect();
+    assert_eq!(said, [["announce", "li"], ["renew", "wang"]]);
+}
+
+/// What the exchange log of a node has of changes of this kind: their bodies.
+fn changes(node: &Node, of: &str) -> Vec<serde_json::Value> {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let rows = runtime.block_on(async {
+        let db = Db::open(&format!("sqlite:{}", node.dir.join("data/kaopu.db").display())).await.unwrap();
+        let log = db.log(&format!("kaopu/{}/exchange/1", node.id).parse().unwrap()).await.unwrap().unwrap();
+        db.statements(log.id, 1, 100).await.unwrap()
+    });
+    let bodies = rows.iter().map(|row| match &row.body {
+        Body::Here(jws) => serde_json::Value::Object(Unverified::parse(jws).unwrap().statement().body.clone()),
+        body => panic!("{body:?}"),
+    });
+    bodies.filter(|body| body["of"] == of).collect()
 }

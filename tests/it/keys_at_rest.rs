@@ -65,10 +65,10 @@ fn keys_are_encrypted_at_rest_and_nothing_secret_is_printed() {
     let next = node.dir.join("keys/root-next.pem").display().to_string();
     for args in [
         &["import", SAMPLE, "--kind", "honour"] as &[&str],
-        &["key", "rotate", "sign", "--root", &root],
+        &["key", "rotate", "sign", "--begin", "--root", &root],
         &["key", "rotate", "sign", "--root", &root],
         &["key", "rotate", "certificate"],
-        &["key", "rotate", "ca", "--root", &root],
+        &["key", "rotate", "ca", "--begin", "--root", &root],
         &["key", "rotate", "root", "--root", &next],
     ] {
         let output = run(&node, PASSPHRASE, args);

@@ -40,12 +40,13 @@ async fn ask(asker: Arc<Mutex<Arc<Asker>>>, over: Arc<AtomicBool>, asked: Arc<At
 fn rotate_everything(node: &Node) {
     let root = |name: &str| node.dir.join("keys").join(name).display().to_string();
     for of in ["sign", "log-records", "log-exchange", "witness", "seal"] {
-        for _ in 0..3 {
+        node.done(&["key", "rotate", of, "--begin", "--root", &root("root.pem")]);
+        for _ in 0..2 {
             node.done(&["key", "rotate", of, "--root", &root("root.pem")]);
         }
     }
     node.done(&["key", "rotate", "certificate"]);
-    node.done(&["key", "rotate", "ca", "--root", &root("root.pem")]);
+    node.done(&["key", "rotate", "ca", "--begin", "--root", &root("root.pem")]);
     until("the peer knows the next authority", || {
         let list = node.json(&["key", "list"]);
         list["peers"][0]["holds"] == list["descriptor"]
