@@ -35,7 +35,7 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         for kind in [Kind::Sqlite, Kind::DurablePostgres] {
-            let mut latencies = measure(kind, rate, seconds).await;
+            let mut latencies = Box::pin(measure(kind, rate, seconds)).await;
             latencies.sort_unstable();
             let at = |share: f64| latencies[((latencies.len() - 1) as f64 * share) as usize];
             println!(

@@ -45,7 +45,7 @@ fn main() {
 
 /// What a pull makes of rows that stand at another node.
 async fn pull(kind: Kind, rows: u64) {
-    let (spent, bare) = pull::measure(kind, rows).await;
+    let (spent, bare) = Box::pin(pull::measure(kind, rows)).await;
     println!(
         "{kind:?}: {rows} rows: pull {:.0}/s, bare {:.0}/s, ratio {:.2}",
         rate(rows, spent),

@@ -2,6 +2,8 @@
 
 pub mod accounts;
 pub mod aside;
+pub mod answer;
+mod ask;
 pub mod authority;
 pub mod doctor;
 pub mod keys;

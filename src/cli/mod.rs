@@ -11,6 +11,7 @@ mod init;
 mod key;
 mod peer;
 mod person;
+mod query;
 mod record;
 mod serve;
 mod status;
@@ -60,6 +61,8 @@ enum Command {
     Federation(federation::Federation),
     /// Show all that this node and its mirrors hold about a subject, or find subjects by name
     Record(record::Record),
+    /// Ask peers about a subject, for a stated purpose; query and answer are kept as proof 信用核查
+    Query(query::Query),
     /// Read, judge, sign and publish a department's files; each ends in a receipt 回执
     Import(import::Import),
     /// List uploads and show their receipts
@@ -85,6 +88,7 @@ impl Command {
             Self::Key(key) => Box::pin(key.run(&shared)).await,
             Self::Federation(federation) => Box::pin(federation.run(&shared)).await,
             Self::Record(record) => record.run(&shared).await,
+            Self::Query(query) => Box::pin(query.run(&shared)).await,
             Self::Import(import) => import.run(&shared).await,
             Self::Upload(upload) => upload.run(&shared).await,
             Self::Audit(audit) => Box::pin(audit.run(&shared)).await,

@@ -145,7 +145,7 @@ fn tell_body(kind: &str, version: u32, body: &Map<String, Value>, kinds: &Kinds)
 }
 
 /// A value as a person reads it.
-fn spoken(value: &Value) -> String {
+pub(super) fn spoken(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Bool(truth) => if *truth { "是" } else { "否" }.to_owned(),

@@ -220,6 +220,14 @@ impl PeerClient {
         lines(WHAT, &text, width)
     }
 
+    /// Asks a query: the answer, and behind it a line each the statements that it lists.
+    pub async fn query(&self, query: &str) -> Result<Vec<String>, Fault> {
+        const WHAT: &str = "the answer";
+        let request = self.http.post(format!("{}/v1/query", self.base)).body(query.to_owned());
+        let answer = self.send(WHAT, request, MAX_STATEMENTS).await?;
+        Ok(into_text(WHAT, answer.body)?.lines().map(str::to_owned).collect())
+    }
+
     async fn get(
         &self,
         what: &'static str,
@@ -233,13 +241,16 @@ impl PeerClient {
         {
             day.room(clock.now()).map_err(Fault::DaySpent)?;
         }
+        self.send(what, with(self.http.get(format!("{}{path}", self.base))), limit).await
+    }
+
+    async fn send(&self, what: &'static str, mut request: RequestBuilder, limit: usize) -> Result<Answer, Fault> {
         // never closed
         let _slot = self.slots.acquire().await.map_err(|error| Fault::Damaged(error.to_string()))?;
-        let mut request = self.http.get(format!("{}{path}", self.base));
         if let Some(sequence) = self.holds {
             request = request.header(HOLDS, sequence);
         }
-        let asked = tokio::time::timeout(self.patience.whole, self.ask(what, with(request), limit));
+        let asked = tokio::time::timeout(self.patience.whole, self.ask(what, request, limit));
         tokio::select! {
             biased;
             () = self.inactive() => Err(Fault::Inactive),

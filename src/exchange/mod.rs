@@ -17,6 +17,10 @@
 //! | `judge.rs` | statements, verified under the keys valid at their index, and judged |
 //! | `apply.rs` | a proven chunk into the store, with the cursor, in one transaction |
 //! | `held.rs` | statements that came early, tried again |
+//! | `query.rs` | asking one peer, or all within one deadline |
+//! | `heard.rs` | what came back, held against what was asked |
+//! | `finding.rs` | what came of it, one word a peer |
+//! | `question.rs` | what nodes say to each other when one asks |
 //! | `fault.rs` | what can go wrong, told apart |
 
 pub mod apply;
@@ -25,13 +29,17 @@ pub mod client;
 pub mod fault;
 pub mod feed;
 pub mod fetch;
+pub mod finding;
 pub mod follow;
 pub mod head;
+pub mod heard;
 pub mod held;
 pub mod judge;
 pub mod keys;
 pub mod prove;
 pub mod pull;
+pub mod query;
+pub mod question;
 pub mod source;
 pub mod standing;
 pub mod watch;

@@ -3,6 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `peer_api.rs` | the peer interface: parse, call, encode |
+//! | `query_api.rs` | a peer asks, and is answered |
 //! | `enrol_api.rs` | a node that was invited introduces itself |
 //! | `peers_api.rs` | the steps with peers, for the local API |
 //! | `holds.rs` | which descriptor of this node its peers hold |
@@ -21,6 +22,7 @@ pub mod local_api;
 pub mod peer_api;
 pub mod peers_api;
 pub mod problem;
+pub mod query_api;
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -44,6 +46,7 @@ pub fn peer_routes(interface: PeerInterface) -> Router {
         .route("/v1/logs/{log}/tile/{*tile}", get(peer_api::tile))
         .route("/v1/logs/{log}/tile/entries/{*bundle}", get(peer_api::bundle))
         .route("/v1/logs/{log}/statements/{*bundle}", get(peer_api::statements))
+        .route("/v1/query", post(query_api::query))
         .route_layer(from_fn_with_state(holdings, holds::note))
         .route_layer(from_fn_with_state(interface.registry.clone(), peer_api::active_only));
     let for_known = Router::new().route("/v1/standing", get(peer_api::standing));

@@ -22,8 +22,10 @@ use crate::exchange::client::MAX_STATEMENTS;
 use crate::exchange::standing::{REFUSED_TOLD, Standing};
 use crate::log::tile::{self, FULL};
 use crate::log::{Class, Origin, TileId};
+use crate::node::answer::Answerer;
+pub use crate::node::answer::MayRead;
 use crate::node::metrics;
-use crate::statement::{Audience, Digest, NodeId, Unverified};
+use crate::statement::{Digest, NodeId, Unverified};
 use crate::store::statement::{Body, StatementRow};
 use crate::store::{Db, Head, LogRow};
 use crate::trust::registry::{Admission, Registry};
@@ -37,9 +39,6 @@ const BYTES: &str = "application/octet-stream";
 /// Bodies shorter than this are not worth packing.
 const WORTH_PACKING: usize = 1024;
 
-/// Whether a body with this audience, of this issuer, may go to this caller: what the node's groups and policies say.
-pub type MayRead = Arc<dyn Fn(&Audience, &NodeId, &NodeId) -> bool + Send + Sync>;
-
 /// What the routes of the peer interface need.
 #[derive(Clone)]
 pub struct PeerInterface {
@@ -51,6 +50,8 @@ pub struct PeerInterface {
     pub registry: Registry,
     /// Who may read what.
     pub may_read: MayRead,
+    /// Answers queries; None where none are answered.
+    pub answerer: Option<Answerer>,
     /// Where growth is heard.
     pub news: News,
     /// What a peer may ask.

@@ -11,6 +11,7 @@ use serde_json::json;
 
 use crate::log::tile::NotATile;
 use crate::node::accounts::AccountError;
+use crate::node::answer::NotAnswered;
 use crate::node::peers::PeersError;
 use crate::quota::Spent;
 use crate::statement::NodeId;
@@ -37,6 +38,9 @@ pub enum Problem {
     /// A step with a peer is not taken; the name says why.
     #[error("{2}")]
     Step(&'static str, StatusCode, String),
+    /// A query is not answered; the name says why.
+    #[error("{2}")]
+    Query(&'static str, StatusCode, String),
     /// Only a person may do this.
     #[error("name and secret of an account are needed here (HTTP Basic)")]
     PersonNeeded,
@@ -81,7 +85,7 @@ impl Problem {
             Self::NotActive(_) => "not-active",
             Self::Suspended(_) => "suspended",
             Self::Revoked(_) => "revoked",
-            Self::Step(name, ..) => name,
+            Self::Step(name, ..) | Self::Query(name, ..) => name,
             Self::PersonNeeded => "person-needed",
             Self::UnknownPath => "unknown-path",
             Self::UnknownLog => "unknown-log",
@@ -99,7 +103,7 @@ impl Problem {
     fn status(&self) -> StatusCode {
         match self {
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
-            Self::Step(_, status, _) => *status,
+            Self::Step(_, status, _) | Self::Query(_, status, _) => *status,
             Self::PersonNeeded => StatusCode::UNAUTHORIZED,
             Self::CertificateNeeded | Self::NotActive(_) | Self::Suspended(_) | Self::Revoked(_) => {
                 StatusCode::FORBIDDEN
@@ -137,6 +141,24 @@ impl From<AccountError> for Problem {
             AccountError::Hash(why) => Self::Internal(why),
             _ => Self::Step("account", StatusCode::CONFLICT, error.to_string()),
         }
+    }
+}
+
+impl From<NotAnswered> for Problem {
+    fn from(error: NotAnswered) -> Self {
+        use NotAnswered as N;
+        let status = match error {
+            N::Store(_) | N::Log(_) => return Self::Internal(error.to_string()),
+            N::Busy => return Self::Busy(Duration::from_secs(1)),
+            N::Unreadable(_) => StatusCode::BAD_REQUEST,
+            N::Issuer(..) | N::Signature(_) => StatusCode::FORBIDDEN,
+            N::Expired(_) => StatusCode::GONE,
+            N::Replayed => StatusCode::CONFLICT,
+            N::NotAQuery(_) | N::Audience(_) | N::Purpose | N::Kind(_) | N::Body(_) | N::Ahead => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
+        };
+        Self::Query(error.code(), status, error.to_string())
     }
 }
 

@@ -26,7 +26,7 @@ pub use self::fault::AppendError;
 pub use self::memory::still_has_what_was_remembered;
 use self::sealed::Sealed;
 use self::submission::Job;
-pub use self::submission::{Appended, HandedIn, Prejudged, Submission};
+pub use self::submission::{Appended, Exchange, HandedIn, Prejudged, Submission};
 use super::Origin;
 use crate::clock::Clock;
 use crate::statement::{Kinds, SigningKey};
@@ -308,6 +308,7 @@ impl Task {
             store::AppendError::Moved => sealed.into_jobs(),
             store::AppendError::Superseded(positions) => sealed.superseded(&positions),
             store::AppendError::Overtaken(positions) => sealed.overtaken(&positions),
+            store::AppendError::Repeated(positions) => sealed.repeated(&positions),
             store::AppendError::Store(error) => {
                 sealed.fail(&error);
                 Vec::new()

@@ -57,6 +57,7 @@ impl Bound {
     pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<(), NodeError> {
         let Self { node, peer, local, .. } = self;
         metrics::begin();
+        let answerer = node.answerer().await?;
         let (stop, stopping) = watch::channel(false);
         let news = News::start(node.db.clone());
         news.follow(node.records.sizes());
@@ -66,10 +67,8 @@ impl Bound {
             db: node.db.clone(),
             node: node.id.clone(),
             registry: node.registry.clone(),
-            may_read: {
-                let config = Arc::clone(&node.config);
-                Arc::new(move |aud, issuer, caller| config.may_read(aud, issuer, caller))
-            },
+            may_read: Arc::clone(&answerer.may_read),
+            answerer: Some(answerer),
             news: news.clone(),
             limits: (&node.config.limits).into(),
             of_peers: Arc::new(node.config.limits.of_each(|limits| limits.into())),
@@ -143,7 +142,7 @@ async fn stopped(mut stopping: watch::Receiver<bool>) {
     let _ = stopping.wait_for(|stop| *stop).await;
 }
 
-fn surroundings(node: &Node, news: News) -> Surroundings {
+pub(super) fn surroundings(node: &Node, news: News) -> Surroundings {
     Surroundings {
         db: node.db.clone(),
         registry: node.registry.clone(),

@@ -11,7 +11,8 @@ use super::log::{Head, LogRow, tile_bytes};
 use super::project::{Columns, Projections};
 use super::rows::{MultiRow, insert};
 use super::upload::UploadStep;
-use super::{Db, StoreError, project, upload};
+use super::query::Exchanged;
+use super::{Db, StoreError, project, query, upload};
 use crate::log::edge::FullTile;
 use crate::log::{Edge, Entry};
 use crate::statement::{Digest, Typ, Verified};
@@ -98,6 +99,8 @@ pub struct Append<'a> {
     pub head: Option<&'a Head>,
     /// The progress of the uploads that they came from.
     pub uploads: &'a [UploadStep],
+    /// What it means for questions between nodes.
+    pub exchanged: &'a [Exchanged],
     /// From where on what compromised keys signed is void, where a descriptor among the entries declares some that the one
     /// before it did not. It is the last of the entries of a mirror.
     pub unvoided: Option<u64>,
@@ -119,6 +122,9 @@ pub enum AppendError {
     /// These upload steps (positions) begin where their uploads no longer stand: another process has taken them.
     #[error("{} uploads have moved on", .0.len())]
     Overtaken(Vec<usize>),
+    /// Queries (positions among what was exchanged) whose nonces are answered already.
+    #[error("{} queries are answered already", .0.len())]
+    Repeated(Vec<usize>),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -168,6 +174,7 @@ impl Db {
         if !overtaken.is_empty() {
             return Err(AppendError::Overtaken(overtaken));
         }
+        query::write(&mut tx, append.exchanged, append.now_ms).await?;
         match tx.commit().await {
             Ok(()) => Ok(()),
             // the database has answered that it was none

@@ -18,6 +18,7 @@
 //! | `account.rs` | `account` |
 //! | `pending.rs` | `pending_change` |
 //! | `certificate.rs` | `certificate` |
+//! | `query.rs` | `answered`, `heard` |
 //! | `member_list.rs` | `member_list` |
 
 pub mod account;
@@ -34,6 +35,7 @@ pub mod peer_state;
 pub mod pending;
 mod picked_up;
 mod project;
+pub mod query;
 pub mod record;
 pub mod refused_descriptor;
 pub mod revise;

@@ -11,6 +11,7 @@ use kaopu::statement::{
 };
 use kaopu::store::peer::PeerRow;
 use kaopu::trust::descriptor::{Descriptor, KeyEntry, KeyState, LogEntry, Purpose, TlsTrust, thumbprint};
+use kaopu::trust::keys::KeyStore;
 use kaopu::trust::state::PeerState;
 use kaopu::trust::tls::Identity;
 use rand::SeedableRng as _;
@@ -35,6 +36,7 @@ pub struct City {
     pub root: SigningKey,
     pub sign: SigningKey,
     pub log_key: Arc<SigningKey>,
+    pub exchange_key: Arc<SigningKey>,
     pub identity: Arc<Identity>,
     pub descriptor: Descriptor,
     /// Its first descriptor, signed.
@@ -82,12 +84,34 @@ impl City {
             successor: None,
         };
         let first = descriptor.sign(&root, NOW, &mut StdRng::seed_from_u64(7)).unwrap();
-        Self { node, root, sign, log_key: Arc::new(log_key), identity: Arc::new(identity), descriptor, first }
+        let (log_key, exchange_key) = (Arc::new(log_key), Arc::new(exchange_key));
+        Self { node, root, sign, log_key, exchange_key, identity: Arc::new(identity), descriptor, first }
     }
 
     /// Its records log.
     pub fn records(&self) -> Origin {
         Origin { node: self.node.clone(), log: LogName::Records, generation: 1 }
+    }
+
+    /// Its exchange log.
+    pub fn exchange(&self) -> Origin {
+        Origin { node: self.node.clone(), log: LogName::Exchange, generation: 1 }
+    }
+
+    /// The private halves of the keys that its logs need.
+    pub fn keys(&self) -> KeyStore {
+        let sign = Arc::new(SigningKey::from_pem(&self.sign.to_pem().unwrap()).unwrap());
+        KeyStore::of([sign, Arc::clone(&self.log_key), Arc::clone(&self.exchange_key)])
+    }
+
+    /// An invented penalty about an enterprise, unlike those of other numbers.
+    pub fn penalty_of(&self, uscc: &str, number: u64) -> Statement {
+        let mut penalty = self.draft(number);
+        let name = "示例有限公司".to_owned();
+        penalty.body.insert("uscc".to_owned(), uscc.into());
+        penalty.body.insert("name".to_owned(), name.clone().into());
+        penalty.sub = Some(Subject::Enterprise { uscc: uscc.to_owned(), name });
+        penalty
     }
 
     /// As others keep it.

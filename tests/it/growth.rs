@@ -92,8 +92,19 @@ pub async fn append(
     let head = Head { size: edge.size(), root: edge.root(), note: "示例".to_owned(), seen_ms: 1 };
     let head = log.own.then_some(&head);
     let max_iat = 1_800_000_000;
-    db.append(&Append { log, entries, edge: &edge, tiles: &tiles, head, uploads, unvoided: None, max_iat, now_ms: 1 })
-        .await?;
+    db.append(&Append {
+        log,
+        entries,
+        edge: &edge,
+        tiles: &tiles,
+        head,
+        uploads,
+        exchanged: &[],
+        unvoided: None,
+        max_iat,
+        now_ms: 1,
+    })
+    .await?;
     Ok(again(db, log).await)
 }
 

@@ -1,20 +1,22 @@
 //! Lines between cities: one serves over real mutual TLS, another pulls.
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
 use kaopu::clock::Clock;
 use kaopu::config;
 use kaopu::exchange::client::Patience;
-use kaopu::exchange::pull::Surroundings;
+use kaopu::exchange::pull::{Clients, Surroundings};
+use kaopu::exchange::query::Asker;
 use kaopu::exchange::source::Backoff;
 use kaopu::exchange::{News, PullSettings, Puller};
 use kaopu::http::listener::PeerListener;
 use kaopu::http::{Limits, PeerInterface, peer_routes};
 use kaopu::log::Origin;
 use kaopu::log::appender::{Appended, Appender, Submission};
+use kaopu::node::answer::{self, Answerer, MayRead};
 use kaopu::statement::{Audience, Kinds, NodeId, Reader, Verified};
 use kaopu::store::statement::StatementRow;
 use kaopu::store::{Db, LogRow, LogState};
@@ -23,7 +25,7 @@ use kaopu::trust::tls::ServerTls;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::city::{City, clock};
 use crate::database::{Database, Kind};
@@ -52,6 +54,14 @@ async fn within<F: Future<Output = bool>>(time: Duration, what: &str, mut holds:
     waited.await.unwrap_or_else(|_| panic!("still not so: {what}"));
 }
 
+/// Bodies go to whom they name.
+fn may_read() -> MayRead {
+    Arc::new(|aud: &Audience, _: &NodeId, caller: &NodeId| match aud {
+        Audience::Everyone => true,
+        Audience::Named(readers) => readers.contains(&Reader::Node(caller.clone())),
+    })
+}
+
 /// Appends statements to a log.
 pub async fn publish(appender: &Appender, statements: Vec<Verified>) -> Appended {
     appender.append(Submission { statements, uploads: Vec::new() }).await.unwrap()
@@ -66,6 +76,8 @@ pub struct Office {
     pub news: News,
     pub kinds: Kinds,
     pub clock: Clock,
+    /// Appends to its exchange log, once that is open: then it answers queries.
+    pub exchange: Option<Appender>,
     /// Of which it keeps to what is said of taking.
     pub limits: config::Limits,
     stop: watch::Sender<bool>,
@@ -100,6 +112,7 @@ impl Office {
             registry,
             kinds: Kinds::builtin().unwrap(),
             clock: clock(),
+            exchange: None,
             limits: config::Limits::default(),
             stop: watch::Sender::new(false),
             serving: None,
@@ -126,6 +139,45 @@ impl Office {
         appender
     }
 
+    /// Opens its exchange log with its descriptor, and appends to it from then on.
+    pub async fn exchanges(&mut self) -> Appender {
+        let origin = self.city.exchange();
+        let log = self.db.create_log(&origin, true).await.unwrap();
+        let (db, keys, kinds) = (self.db.clone(), self.city.keys(), self.kinds.clone());
+        let appender = Appender::start(db, origin, keys, kinds, self.clock.clone()).await.unwrap();
+        if log.size == 0 {
+            publish(&appender, vec![self.city.first.clone()]).await;
+        }
+        self.exchange = Some(appender.clone());
+        appender
+    }
+
+    /// Answers queries, where it has an exchange log.
+    pub fn answerer(&self) -> Option<Answerer> {
+        Some(Answerer {
+            db: self.db.clone(),
+            records: self.city.records(),
+            exchange: self.exchange.clone()?,
+            registry: self.registry.clone(),
+            kinds: self.kinds.clone(),
+            clock: self.clock.clone(),
+            may_read: may_read(),
+            room: Arc::new(Semaphore::new(answer::AT_ONCE)),
+            rng: Arc::new(Mutex::new(rand::make_rng::<StdRng>())),
+        })
+    }
+
+    /// Asks its peers.
+    pub fn asker(&self) -> Asker {
+        Asker {
+            around: self.surroundings(),
+            clients: Clients::default(),
+            node: self.city.node.clone(),
+            exchange: self.exchange.clone().unwrap(),
+            rng: Arc::new(Mutex::new(rand::make_rng::<StdRng>())),
+        }
+    }
+
     /// Makes others its peers.
     pub async fn knows(&self, others: &[&City]) {
         for other in others {
@@ -141,21 +193,23 @@ impl Office {
 
     /// Serves its logs within limits.
     pub fn serve_within(&mut self, tcp: TcpListener, limits: Limits) {
-        let interface = PeerInterface {
+        self.serve_routes(tcp, self.routes(limits), limits);
+    }
+
+    /// What it serves.
+    pub fn routes(&self, limits: Limits) -> Router {
+        peer_routes(PeerInterface {
             db: self.db.clone(),
             node: self.city.node.clone(),
             registry: self.registry.clone(),
-            may_read: Arc::new(|aud: &Audience, _: &NodeId, caller: &NodeId| match aud {
-                Audience::Everyone => true,
-                Audience::Named(readers) => readers.contains(&Reader::Node(caller.clone())),
-            }),
+            may_read: may_read(),
+            answerer: self.answerer(),
             news: self.news.clone(),
             limits,
             of_peers: Arc::default(),
             clock: self.clock.clone(),
             stopping: self.stop.subscribe(),
-        };
-        self.serve_routes(tcp, peer_routes(interface), limits);
+        })
     }
 
     /// Serves something else.

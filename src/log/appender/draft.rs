@@ -11,6 +11,7 @@ use crate::log::judge::{class_of, judge_again};
 use crate::log::{Checkpoint, Edge, Entry, Hash, Origin, Place, Verdict, judge};
 use crate::statement::{KeyRing, Kinds, Refused, Verified};
 use crate::store::append::Stored;
+use crate::store::query::Exchanged;
 use crate::store::statement::{Body, StatementRow};
 use crate::store::upload::UploadStep;
 use crate::store::{Db, Head, LogRow, NewEntry, StoreError};
@@ -51,6 +52,7 @@ pub(super) struct Draft {
     edge: Edge,
     tiles: Vec<FullTile>,
     uploads: Vec<UploadStep>,
+    exchanged: Vec<Exchanged>,
     jobs: Vec<Placed>,
     /// What may not stand here, and why. It is told so only once this end of the log has proven to be the newest.
     rejected: Vec<(Job, AppendError)>,
@@ -135,6 +137,7 @@ impl Draft {
             judged_by,
             entries: Vec::new(),
             uploads: Vec::new(),
+            exchanged: Vec::new(),
             jobs: Vec::new(),
             rejected: Vec::new(),
             full: false,
@@ -183,8 +186,14 @@ impl Draft {
                 self.full |= self.unvoided.is_some();
                 let step = self.uploads.len();
                 self.uploads.extend_from_slice(&job.handed_in.uploads);
-                let (entries, uploads) = (first..self.entries.len(), step..self.uploads.len());
-                self.jobs.push(Placed { job, entries, uploads });
+                let question = self.exchanged.len();
+                self.exchanged.extend_from_slice(&job.handed_in.exchanged);
+                self.jobs.push(Placed {
+                    job,
+                    entries: first..self.entries.len(),
+                    uploads: step..self.uploads.len(),
+                    exchanged: question..self.exchanged.len(),
+                });
             }
             Err(error) => self.rejected.push((job, error)),
         }
@@ -259,6 +268,7 @@ impl Draft {
             entries: self.entries,
             tiles: self.tiles,
             uploads: self.uploads,
+            exchanged: self.exchanged,
             head,
             jobs: self.jobs,
             rejected: self.rejected,

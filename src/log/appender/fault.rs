@@ -13,6 +13,9 @@ pub enum AppendError {
     /// An upload of the submission has moved on: another process takes its rows.
     #[error("another process goes on with the same upload")]
     Overtaken,
+    /// A query of the submission is answered already: another process was first, or its nonce was used before.
+    #[error("the query's nonce is answered already")]
+    Repeated,
     /// The statement at this position may not stand in this log.
     #[error("statement {0} is refused: {1}")]
     Refused(usize, Refused),

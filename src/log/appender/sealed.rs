@@ -6,14 +6,16 @@ use super::draft::Tip;
 use super::submission::{HandedIn, Job};
 use super::{AppendError, Appended};
 use crate::log::edge::FullTile;
+use crate::store::query::Exchanged;
 use crate::store::upload::UploadStep;
 use crate::store::{Append, Head, LogRow, NewEntry, StoreError};
 
-/// A job, and which entries and upload steps of the draft are its own.
+/// A job, and which entries, upload steps and questions of the draft are its own.
 pub(super) struct Placed {
     pub(super) job: Job,
     pub(super) entries: Range<usize>,
     pub(super) uploads: Range<usize>,
+    pub(super) exchanged: Range<usize>,
 }
 
 /// A draft with its tiles and its signed checkpoint: ready for the store.
@@ -22,6 +24,7 @@ pub(super) struct Sealed {
     pub(super) entries: Vec<NewEntry>,
     pub(super) tiles: Vec<FullTile>,
     pub(super) uploads: Vec<UploadStep>,
+    pub(super) exchanged: Vec<Exchanged>,
     pub(super) head: Head,
     pub(super) jobs: Vec<Placed>,
     pub(super) rejected: Vec<(Job, AppendError)>,
@@ -39,6 +42,7 @@ impl Sealed {
             tiles: &self.tiles,
             head: Some(&self.head),
             uploads: &self.uploads,
+            exchanged: &self.exchanged,
             unvoided: self.tip.row().unvoided,
             max_iat: self.tip.row().max_iat,
             now_ms: self.now_ms,
@@ -86,6 +90,13 @@ impl Sealed {
     pub(super) fn overtaken(self, positions: &[usize]) -> Vec<Job> {
         self.return_but(|placed| {
             positions.iter().any(|step| placed.uploads.contains(step)).then_some(AppendError::Overtaken)
+        })
+    }
+
+    /// Sends those back whose queries (positions in the draft) are answered already; the others go on.
+    pub(super) fn repeated(self, positions: &[usize]) -> Vec<Job> {
+        self.return_but(|placed| {
+            positions.iter().any(|at| placed.exchanged.contains(at)).then_some(AppendError::Repeated)
         })
     }
 

@@ -5,6 +5,7 @@ use tokio::sync::oneshot;
 use super::AppendError;
 use crate::log::Judged;
 use crate::statement::Verified;
+use crate::store::query::Exchanged;
 use crate::store::upload::UploadStep;
 
 /// Statements that go in together or not at all.
@@ -25,11 +26,21 @@ pub struct Prejudged {
     pub uploads: Vec<UploadStep>,
 }
 
+/// What the exchange log says of questions between nodes, and what that means for them: together or not at all.
+#[derive(Clone, Debug, Default)]
+pub struct Exchange {
+    /// The statements, of the log's owner.
+    pub statements: Vec<Verified>,
+    /// What is answered, or heard, with them.
+    pub exchanged: Vec<Exchanged>,
+}
+
 /// What was handed in.
 #[derive(Debug)]
 pub struct HandedIn {
     pub(super) statements: Vec<Entrant>,
     pub(super) uploads: Vec<UploadStep>,
+    pub(super) exchanged: Vec<Exchanged>,
 }
 
 /// A statement that wants to be an entry.
@@ -42,14 +53,21 @@ pub(super) enum Entrant {
 impl From<Submission> for HandedIn {
     fn from(submission: Submission) -> Self {
         let Submission { statements, uploads } = submission;
-        Self { statements: statements.into_iter().map(Entrant::Verified).collect(), uploads }
+        Self { statements: statements.into_iter().map(Entrant::Verified).collect(), uploads, exchanged: Vec::new() }
     }
 }
 
 impl From<Prejudged> for HandedIn {
     fn from(prejudged: Prejudged) -> Self {
         let Prejudged { statements, uploads } = prejudged;
-        Self { statements: statements.into_iter().map(Entrant::Judged).collect(), uploads }
+        Self { statements: statements.into_iter().map(Entrant::Judged).collect(), uploads, exchanged: Vec::new() }
+    }
+}
+
+impl From<Exchange> for HandedIn {
+    fn from(exchange: Exchange) -> Self {
+        let Exchange { statements, exchanged } = exchange;
+        Self { statements: statements.into_iter().map(Entrant::Verified).collect(), uploads: Vec::new(), exchanged }
     }
 }
 

@@ -21,4 +21,7 @@ pub(super) const SCHEMAS: &[(&str, &str)] = schemas![
     "descriptor",
     "change",
     "members",
+    "query",
+    "answer",
+    "receipt",
 ];

@@ -1,0 +1,248 @@
+//! Answering a peer's query. The order is what makes an answer a proof: what is said stands in the exchange log, with the
+//! receipt for the query, before the peer hears it.
+//!
+//! Before the commit nothing happened, and the same query is a new one. After it the answer stands: whoever did not hear it
+//! asks with the same query again, and is told the same bytes. A commit whose answer was lost is looked up by the appender.
+
+mod access;
+mod found;
+mod refused;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rand::CryptoRng;
+use tokio::sync::Semaphore;
+
+use self::access::{Access, access};
+use self::found::{Asking, Page, page};
+pub use self::refused::NotAnswered;
+use crate::clock::{Clock, date_of};
+use crate::exchange::question::{
+    About, Coverage, MAX_LIFE, Outcome, Question, Receipt, Reply, Taken, of_body, to_body,
+};
+use crate::log::Origin;
+use crate::log::appender::{AppendError, Appender, Exchange};
+use crate::log::judge::TOLERANCE;
+use crate::record::Purpose;
+use crate::statement::{
+    Audience, Digest, Kinds, NodeId, Reader, Refused, Salt, Statement, Typ, Unverified, Verified, envelope,
+};
+use crate::store::query::{Answered, Exchanged};
+use crate::store::statement::Body;
+use crate::store::{Db, StoreError};
+use crate::trust::registry::Registry;
+
+/// Whether a body with this audience, of this issuer, may go to this caller: what the node's groups and policies say.
+pub type MayRead = Arc<dyn Fn(&Audience, &NodeId, &NodeId) -> bool + Send + Sync>;
+
+/// Queries answered at once, of all peers; what one peer may have under way is bounded before.
+pub const AT_ONCE: usize = 256;
+
+/// How often a key may be rotated under an answer's feet, or another process be about to answer the same query.
+const TRIES: usize = 10;
+
+/// Answers queries. Cheap to clone.
+#[derive(Clone)]
+pub struct Answerer {
+    /// The store.
+    pub db: Db,
+    /// This node's records log, as far as it goes.
+    pub records: Origin,
+    /// Appends to its exchange log.
+    pub exchange: Appender,
+    /// Its peers.
+    pub registry: Registry,
+    /// The kinds that it knows.
+    pub kinds: Kinds,
+    /// The present.
+    pub clock: Clock,
+    /// Who may hold what, by its audience.
+    pub may_read: MayRead,
+    /// Room for queries.
+    pub room: Arc<Semaphore>,
+    /// For salts.
+    pub rng: Arc<Mutex<dyn CryptoRng + Send>>,
+}
+
+/// What goes back to who asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// The answer.
+    pub answer: String,
+    /// The statements that it lists, in its order; `erased` where one was erased since.
+    pub statements: Vec<String>,
+}
+
+impl Answerer {
+    /// Answers what a peer sent.
+    pub async fn answer(&self, asker: &NodeId, jws: &str) -> Result<Told, NotAnswered> {
+        let _place = self.room.try_acquire().map_err(|_| NotAnswered::Busy)?;
+        let query = self.verify(asker, jws)?;
+        let question = self.weigh(query.statement())?;
+        if let Some(told) = self.told_before(&query, &question).await? {
+            return Ok(told);
+        }
+        let (reply, statements) = self.reply(asker, &question).await?;
+        for _ in 0..TRIES {
+            match self.log(&query, &question, &reply).await {
+                Ok(answer) => return Ok(Told { answer: answer.jws().to_owned(), statements }),
+                Err(AppendError::Repeated) => {}
+                Err(error) => return Err(error.into()),
+            }
+            // the same query at another process of this node, or beside this one: that one's answer is on its way, or stands
+            if let Some(told) = self.told_before(&query, &question).await? {
+                return Ok(told);
+            }
+        }
+        Err(AppendError::Repeated.into())
+    }
+
+    /// It is the sender's own, signed under a key of the newest descriptor of it that is held here.
+    fn verify(&self, asker: &NodeId, jws: &str) -> Result<Verified, NotAnswered> {
+        let query = Unverified::parse(jws).map_err(NotAnswered::Unreadable)?;
+        let issuer = &query.statement().iss;
+        if issuer != asker {
+            return Err(NotAnswered::Issuer(issuer.clone(), asker.clone()));
+        }
+        let peer = self.registry.peer(asker).ok_or(NotAnswered::Signature(Refused::UnknownKey))?;
+        query.verify(&peer.key_ring).map_err(NotAnswered::Signature)
+    }
+
+    /// It is a query for this node, says what for, asks for what there is, and its time has come and is not over.
+    fn weigh(&self, said: &Statement) -> Result<Question, NotAnswered> {
+        let kind = self.kinds.find(&said.typ).filter(|_| said.typ.kind == "query");
+        let kind = kind.ok_or_else(|| NotAnswered::NotAQuery(said.typ.clone()))?;
+        let node = &self.records.node;
+        if said.aud != Audience::Named(vec![Reader::Node(node.clone())]) {
+            return Err(NotAnswered::Audience(node.clone()));
+        }
+        let purpose = said.body.get("purpose").and_then(|purpose| purpose.as_str());
+        if !Purpose::ALL.iter().any(|known| purpose == Some(known.as_str())) {
+            return Err(NotAnswered::Purpose);
+        }
+        kind.validate(said, date_of(said.iat)).map_err(NotAnswered::Body)?;
+        let malformed = |error: serde_json::Error| NotAnswered::Body(Refused::Schema(error.to_string()));
+        let question: Question = of_body(&said.body).map_err(malformed)?;
+        let is_known = |name: &String| self.kinds.newest(name).is_some_and(|kind| kind.is_record);
+        if let Some(unknown) = question.kinds.iter().find(|name| !is_known(name)) {
+            return Err(NotAnswered::Kind(unknown.clone()));
+        }
+        let now = self.clock.now();
+        if now > question.expires {
+            return Err(NotAnswered::Expired(now - question.expires));
+        }
+        if said.iat > now.saturating_add(TOLERANCE) || question.expires > said.iat.saturating_add(MAX_LIFE) {
+            return Err(NotAnswered::Ahead);
+        }
+        Ok(question)
+    }
+
+    /// What was answered to the same query before.
+    async fn told_before(&self, query: &Verified, question: &Question) -> Result<Option<Told>, NotAnswered> {
+        let Some(stored) = self.db.answered(query.issuer(), &question.nonce).await? else { return Ok(None) };
+        if stored.query != query.digest() {
+            return Err(NotAnswered::Replayed);
+        }
+        let corrupt = |why: &str| StoreError::Corrupt(format!("answer {}: {why}", stored.answer));
+        let answer = self.body_of(&stored.answer).await?.ok_or_else(|| corrupt("it is not in the exchange log"))?;
+        let read = Unverified::parse(&answer).map_err(|error| corrupt(&error.to_string()))?;
+        let reply: Reply = of_body(&read.statement().body).map_err(|error| corrupt(&error.to_string()))?;
+        let mut statements = Vec::with_capacity(reply.found.len());
+        for digest in &reply.found {
+            statements.push(self.body_of(digest).await?.unwrap_or_else(|| "erased".to_owned()));
+        }
+        Ok(Some(Told { answer, statements }))
+    }
+
+    async fn body_of(&self, digest: &Digest) -> Result<Option<String>, StoreError> {
+        let rows = self.db.find(digest).await?;
+        Ok(rows.into_iter().find_map(|row| if let Body::Here(jws) = row.body { Some(jws) } else { None }))
+    }
+
+    /// What this node says: decided by policy, then looked up.
+    async fn reply(&self, asker: &NodeId, question: &Question) -> Result<(Reply, Vec<String>), NotAnswered> {
+        // before the look-up: all up to here is looked through, and perhaps more
+        let coverage = self.coverage().await?;
+        let access = access(&self.kinds, asker, question);
+        let (outcome, reason, page) = if access.kinds.is_empty() {
+            (Outcome::Denied, Some("none of the kinds that are asked for may be told"), Page::default())
+        } else if let Some(subject) = key_of(&question.subject) {
+            let asking =
+                Asking { asker, node: &self.records.node, access: &access, may_read: &self.may_read };
+            let page = page(&self.db, &subject, question.next, &asking).await?;
+            (if page.digests.is_empty() { Outcome::None } else { Outcome::Yes }, None, page)
+        } else {
+            (Outcome::InsufficientIdentity, Some("a name alone does not tell who it is"), Page::default())
+        };
+        let Access { mut withheld, policies, policy_set, .. } = access;
+        withheld.extend(page.withheld);
+        let reply = Reply {
+            outcome,
+            reason: reason.map(str::to_owned),
+            found: page.digests,
+            next: page.next,
+            withheld,
+            policies,
+            policy_set,
+            coverage,
+        };
+        Ok((reply, page.statements))
+    }
+
+    async fn coverage(&self) -> Result<Coverage, StoreError> {
+        let extent = self.db.extent(&self.records).await?;
+        let extent = extent.ok_or_else(|| StoreError::Corrupt(format!("{} has no checkpoint", self.records)))?;
+        Ok(Coverage { origin: self.records.clone(), size: extent.size, root: Digest(extent.root) })
+    }
+
+    /// Receipt and answer into the exchange log, and the query beside it: together or not at all.
+    async fn log(&self, query: &Verified, question: &Question, reply: &Reply) -> Result<Verified, AppendError> {
+        let receipt = self.statement("receipt", query, to_body(&Receipt { result: Taken::Taken, reason: None }));
+        let answer = self.statement("answer", query, to_body(reply));
+        let mut tries = 0;
+        loop {
+            let key = self.exchange.signing()?;
+            let receipt = envelope::sign(receipt.clone(), &key)?;
+            let answer = envelope::sign(answer.clone(), &key)?;
+            let answered = Answered {
+                asker: query.issuer().clone(),
+                nonce: question.nonce.clone(),
+                query: query.digest(),
+                jws: query.jws().to_owned(),
+                answer: answer.digest(),
+            };
+            let exchange = Exchange {
+                statements: vec![receipt, answer.clone()],
+                exchanged: vec![Exchanged::Answered(answered)],
+            };
+            match self.exchange.append(exchange).await {
+                Err(AppendError::Refused(_, Refused::UnknownKey)) if tries < TRIES => tries += 1,
+                outcome => return outcome.map(|_| answer),
+            }
+        }
+    }
+
+    /// A statement to who asked, about its query.
+    fn statement(&self, kind: &str, query: &Verified, body: serde_json::Map<String, serde_json::Value>) -> Statement {
+        let salt = {
+            let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
+            Salt::random(&mut *rng)
+        };
+        Statement {
+            typ: Typ::first(kind),
+            iss: self.records.node.clone(),
+            iat: self.clock.now(),
+            aud: Audience::Named(vec![Reader::Node(query.issuer().clone())]),
+            salt,
+            sub: None,
+            prev: None,
+            refs: vec![query.digest()],
+            body,
+        }
+    }
+}
+
+/// Who is meant, where the words tell.
+fn key_of(about: &About) -> Option<String> {
+    about.key()
+}

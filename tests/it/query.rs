@@ -1,0 +1,124 @@
+//! A question between two cities: what is said, in which order it is logged, and what the asking one makes of it.
+
+use kaopu::exchange::finding::{Ask, Came};
+use kaopu::exchange::question::About;
+use kaopu::statement::{Audience, Reader, Typ};
+use serde_json::json;
+
+use crate::asking::{CLEAN, Pair, USCC, about, kinds_said, said};
+use crate::line::publish;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_asked_and_answered_stands_in_both_logs_and_what_is_shown_is_verified() {
+    let pair = Pair::new(|city| vec![city.penalty_of(USCC, 1), city.penalty_of(USCC, 2), city.draft(3)]).await;
+    let finding = pair.ask(&about(USCC)).await;
+    assert_eq!((finding.came, finding.complete, &finding.reason), (Came::Yes, true, &None));
+    let numbers: Vec<_> = finding.statements.iter().map(|it| it.statement.body["number"].as_str().unwrap()).collect();
+    assert_eq!(numbers, ["示例罚字〔2026〕第1号", "示例罚字〔2026〕第2号"]);
+    assert!(finding.statements.iter().all(|stated| !stated.mirrored), "nothing was pulled yet");
+    assert_eq!(finding.coverage.as_ref().unwrap().size, 4);
+    // what is shared on conditions only is not told, whether there is something or not
+    let withheld: Vec<_> = finding.withheld.iter().map(|it| (&*it.kind, &*it.reason)).collect();
+    assert_eq!(withheld, [("contract", "conditional"), ("grade", "conditional"), ("voluntary", "conditional")]);
+
+    assert_eq!(kinds_said(&pair.asker).await, ["query", "receipt"]);
+    assert_eq!(kinds_said(&pair.asked).await, ["receipt", "answer"]);
+    let (asker, asked) = (said(&pair.asker).await, said(&pair.asked).await);
+    assert_eq!(asker[0].1.aud, Audience::Named(vec![Reader::Node(pair.asked.city.node.clone())]));
+    assert_eq!(asker[0].1.body["purpose"], "finance");
+    assert_eq!(asker[1].1.refs, finding.answers);
+    assert_eq!(asker[1].1.body, *json!({"result": "taken"}).as_object().unwrap());
+    assert_eq!((&asked[0].1.refs, &asked[1].1.refs), (&finding.queries, &finding.queries));
+    assert_eq!(asked[1].1.typ, Typ::first("answer"));
+
+    // each side keeps what the other said beside its log
+    let heard = pair.asker.db.heard(&finding.queries[0]).await.unwrap().unwrap();
+    assert_eq!((heard.outcome, heard.digest), ("yes", finding.answers[0]));
+    let nonce = asker[0].1.body["nonce"].as_str().unwrap();
+    let answered = pair.asked.db.answered(&pair.asker.city.node, nonce).await.unwrap().unwrap();
+    assert_eq!((answered.query, answered.answer), (finding.queries[0], finding.answers[0]));
+    pair.check().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn none_is_said_of_own_records_only_and_a_kind_may_be_asked_for_alone() {
+    let pair = Pair::new(|city| vec![city.penalty_of(USCC, 1)]).await;
+    assert_eq!(pair.ask(&about(CLEAN)).await.came, Came::None);
+    let of = |kinds: &[&str]| Ask { kinds: kinds.iter().map(|kind| (*kind).to_owned()).collect(), ..about(USCC) };
+    let licences = pair.ask(&of(&["licence", "honour"])).await;
+    assert_eq!((licences.came, licences.statements.len()), (Came::None, 0));
+    assert_eq!(pair.ask(&of(&["licence", "penalty"])).await.statements.len(), 1);
+    pair.check().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replaced_version_is_not_found_and_one_for_others_is_said_to_be_withheld() {
+    let pair = Pair::new(|city| {
+        let mut addressed = city.penalty_of(USCC, 2);
+        addressed.aud = Audience::Named(vec!["341200".parse().unwrap()]);
+        let mut for_the_asker = city.penalty_of(USCC, 3);
+        for_the_asker.aud = Audience::Named(vec!["310107".parse().unwrap()]);
+        vec![city.penalty_of(USCC, 1), addressed, for_the_asker]
+    })
+    .await;
+    let penalties = Ask { kinds: vec!["penalty".to_owned()], ..about(USCC) };
+    let first = pair.ask(&penalties).await;
+    assert_eq!(first.statements.len(), 2);
+    assert_eq!(first.withheld.iter().map(|w| (&*w.kind, &*w.reason)).collect::<Vec<_>>(), [("penalty", "audience")]);
+    let mut second = pair.asked.city.penalty_of(USCC, 1);
+    second.prev = Some(first.statements[0].digest);
+    second.body.insert("facts".to_owned(), "示例更正".into());
+    second.salt = kaopu::statement::Salt([9; 16]);
+    publish(&pair.records, vec![pair.asked.city.say(second)]).await;
+    let again = pair.ask(&about(USCC)).await;
+    assert_eq!(again.statements.len(), 2);
+    assert_eq!(again.statements[1].statement.body["facts"], "示例更正");
+    pair.check().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_than_a_page_comes_in_pages_each_with_its_proof() {
+    let pair = Pair::new(|city| (1..=1201).map(|number| city.penalty_of(USCC, number)).collect()).await;
+    let finding = pair.ask(&about(USCC)).await;
+    assert_eq!((finding.came, finding.complete, finding.statements.len()), (Came::Yes, true, 1201));
+    assert_eq!((finding.queries.len(), finding.answers.len()), (3, 3));
+    assert_eq!(kinds_said(&pair.asked).await.len(), 6);
+    let mut digests: Vec<_> = finding.statements.iter().map(|stated| stated.digest).collect();
+    digests.sort_unstable();
+    digests.dedup();
+    assert_eq!(digests.len(), 1201);
+    pair.check().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_peer_may_not_be_told_is_denied_and_that_is_an_answer_too() {
+    let pair = Pair::new(|city| vec![city.penalty_of(USCC, 1)]).await;
+    let finding = pair.ask(&Ask { kinds: vec!["contract".to_owned()], ..about(USCC) }).await;
+    assert_eq!((finding.came, finding.complete, finding.answers.len()), (Came::Denied, true, 1));
+    assert!(finding.reason.is_some() && finding.statements.is_empty());
+    assert!(finding.policy_set.is_some() && !finding.policies.is_empty());
+    assert_eq!(kinds_said(&pair.asked).await, ["receipt", "answer"]);
+    assert_eq!(said(&pair.asked).await[1].1.body["outcome"], "denied");
+    pair.check().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_alone_does_not_tell_who_it_is() {
+    let pair = Pair::new(|city| vec![city.draft(1)]).await;
+    let subject = About::Named { name: "示例1有限公司".to_owned(), sealed: None };
+    let finding = pair.ask(&Ask { subject, ..about(USCC) }).await;
+    assert_eq!((finding.came, finding.complete), (Came::InsufficientIdentity, true));
+    assert!(finding.reason.unwrap().contains("name"));
+    pair.check().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_in_the_mirror_here_is_known_to_be_proven() {
+    let mut pair = Pair::new(|city| vec![city.penalty_of(USCC, 1)]).await;
+    pair.asker.pull();
+    pair.asker.holds(&pair.asked.city.records(), 2).await;
+    let finding = pair.ask(&about(USCC)).await;
+    assert!(finding.statements[0].mirrored);
+    pair.asker.rest().await;
+    pair.check().await;
+}

@@ -1,0 +1,167 @@
+//! `kaopu query` between real processes, and what is left when one of them is killed.
+
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use kaopu::config::Config;
+use kaopu::statement::Unverified;
+use kaopu::store::Db;
+use kaopu::store::statement::Body;
+use serde_json::Value;
+
+use crate::asking::{CLEAN, USCC};
+use crate::federation::{Federation, Node, kaopu};
+
+/// Three cities, of which the second has a penalty of the enterprise.
+fn three() -> Federation {
+    let federation = Federation::new(&["310107", "340500", "341200"]);
+    let upload = federation.folder.path().join("示例.csv");
+    let header = "CF_XDR_MC,CF_XDR_SHXYM,CF_WSH,CF_CFMC,CF_SY,CF_YJ,CF_CFLB1,CF_JG,CF_JDRQ,CF_XZJG\n";
+    let row = "示例有限公司,91340500MA2EXAMP5W,示例罚字〔2025〕第1号,示例违法行为,示例事实,示例依据,1,罚款,2025-01-15,示例市场监督管理局\n";
+    std::fs::write(&upload, format!("{header}{row}")).unwrap();
+    federation.nodes[1].done(&["import", upload.to_str().unwrap(), "--kind", "penalty"]);
+    federation
+}
+
+fn query<'a>(subject: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let mut args = vec!["query", subject, "--purpose", "finance", "--basis", "示例条例"];
+    args.extend(more);
+    args
+}
+
+fn regions(result: &Value) -> Vec<(&str, &str)> {
+    let regions = result["regions"].as_array().unwrap();
+    regions.iter().map(|region| (region["node"].as_str().unwrap(), region["result"].as_str().unwrap())).collect()
+}
+
+/// The kinds in a node's exchange log behind its descriptor, with what each refers to.
+fn exchanged(node: &Node) -> Vec<(String, Vec<String>)> {
+    let config = Config::load(&node.config()).unwrap();
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let db = Db::open(config.store.expose()).await.unwrap();
+        let log = db.log(&format!("kaopu/{}/exchange/1", node.id).parse().unwrap()).await.unwrap().unwrap();
+        let mut said = Vec::new();
+        for row in db.statements(log.id, 1, log.size).await.unwrap() {
+            let Body::Here(jws) = row.body else { panic!("no body") };
+            let read = Unverified::parse(&jws).unwrap();
+            let statement = read.statement();
+            // of peers
+            if statement.typ.kind == "change" {
+                continue;
+            }
+            if statement.typ.kind == "answer" {
+                // the row beside the log, and the answer in it
+                let query = statement.refs[0];
+                assert_eq!(statement.aud, kaopu::statement::Audience::Named(vec!["310107".parse().unwrap()]));
+                said.push(("answer".to_owned(), vec![query.to_string()]));
+            } else {
+                said.push((statement.typ.kind.clone(), statement.refs.iter().map(ToString::to_string).collect()));
+            }
+        }
+        db.close().await;
+        said
+    })
+}
+
+#[test]
+fn all_peers_are_asked_at_once_and_each_has_its_word() {
+    let mut federation = three();
+    federation.nodes[0].start();
+    federation.nodes[1].start();
+    // 341200 does not run
+    let asked = federation.nodes[0].run(&[&query(USCC, &["--all", "--deadline", "5s"])[..], &["--json"]].concat());
+    assert_eq!(asked.status.code(), Some(1), "one city did not answer");
+    let result: Value = serde_json::from_slice(&asked.stdout).unwrap();
+    assert_eq!(regions(&result), [("340500", "yes"), ("341200", "unavailable")]);
+    let yes = &result["regions"][0];
+    assert_eq!(yes["statements"][0]["body"]["number"], "示例罚字〔2025〕第1号");
+    assert_eq!((&yes["complete"], yes["coverage"]["size"].as_u64()), (&Value::Bool(true), Some(2)));
+    assert!(result["regions"][1]["reason"].as_str().unwrap().contains("cannot be reached"));
+
+    // one alone, beside no server of its own
+    federation.nodes[0].signal("-TERM");
+    let clean = federation.nodes[0].json(&query(CLEAN, &["--peer", "340500"]));
+    assert_eq!(regions(&clean), [("340500", "none")]);
+    let text = federation.nodes[0].done(&query(USCC, &["--peer", "340500", "--kinds", "penalty"]));
+    for words in ["融资授信", "有记录", "示例罚字〔2025〕第1号", "looked through 2 entries"] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    // wrong usage
+    for args in [
+        vec!["query", USCC, "--purpose", "gossip", "--basis", "x"],
+        vec!["query", USCC, "--basis", "x"],
+        vec!["query", USCC, "--purpose", "finance"],
+        vec!["query", "91340500MA2EXAMP5X", "--purpose", "finance", "--basis", "x"],
+    ] {
+        assert_eq!(federation.nodes[0].run(&args).status.code(), Some(2), "{args:?}");
+    }
+    let stranger = federation.nodes[0].run(&query(USCC, &["--peer", "340100"]));
+    assert_eq!(stranger.status.code(), Some(1));
+}
+
+/// A command that asks, running.
+fn asking(node: &Node, subject: &str) -> Child {
+    kaopu()
+        .args(query(subject, &["--peer", "340500", "--deadline", "20s", "--json"]))
+        .arg("-c")
+        .arg(node.config())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+#[test]
+fn who_is_killed_while_it_asks_leaves_a_query_of_which_nothing_was_heard() {
+    let mut federation = three();
+    federation.nodes[1].start();
+    // the asked one stands still: it takes the connection and does not answer
+    let stop = |signal: &str, pid: u32| {
+        let done = std::process::Command::new("kill").args([signal, &pid.to_string()]).status().unwrap();
+        assert!(done.success());
+    };
+    let pid = federation.nodes[1].pid();
+    stop("-STOP", pid);
+    let mut child = asking(&federation.nodes[0], USCC);
+    crate::federation::until("the query is logged", || {
+        exchanged(&federation.nodes[0]).iter().any(|(kind, _)| kind == "query")
+    });
+    child.kill().unwrap();
+    child.wait().unwrap();
+    stop("-CONT", pid);
+    assert_eq!(exchanged(&federation.nodes[0]).len(), 1);
+    let again = federation.nodes[0].json(&query(USCC, &["--peer", "340500"]));
+    assert_eq!(regions(&again), [("340500", "yes")]);
+    let kinds: Vec<String> = exchanged(&federation.nodes[0]).into_iter().map(|(kind, _)| kind).collect();
+    assert_eq!(kinds, ["query", "query", "receipt"]);
+}
+
+#[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test of processes has no runtime to block; it kills at random moments"
+)]
+fn who_is_killed_while_it_answers_has_logged_each_answer_with_its_receipt_or_nothing() {
+    let mut federation = three();
+    let begun = Instant::now();
+    let mut asked = 0;
+    while begun.elapsed() < Duration::from_secs(8) {
+        federation.nodes[1].start();
+        let mut children: Vec<Child> = (0..3).map(|_| asking(&federation.nodes[0], USCC)).collect();
+        std::thread::sleep(Duration::from_millis(40 + 97 * (asked % 7)));
+        federation.nodes[1].signal("-KILL");
+        asked += 3;
+        for child in &mut children {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+    let said = exchanged(&federation.nodes[1]);
+    for pair in said.chunks(2) {
+        let [(first, receipt_of), (second, answer_to)] = pair else { panic!("half of it") };
+        assert_eq!((first.as_str(), second.as_str(), receipt_of), ("receipt", "answer", answer_to));
+    }
+    federation.nodes[1].start();
+    let result = federation.nodes[0].json(&query(USCC, &["--peer", "340500"]));
+    assert_eq!(regions(&result), [("340500", "yes")]);
+}
