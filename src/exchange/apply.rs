@@ -50,7 +50,9 @@ pub async fn apply(
             Err(AppendError::Store(error)) => return Err(error.into()),
             // the owner let a version chain fork, or names versions that are not here: the log goes on without the losers
             Err(AppendError::Superseded(_)) => ordered = Some(order(db, &log, &judged.entries).await?),
-            Err(error @ (AppendError::Overtaken(_) | AppendError::Repeated(_))) => return Err(Fault::Damaged(error.to_string())),
+            Err(error @ (AppendError::Overtaken(_) | AppendError::Repeated(_))) => {
+                return Err(Fault::Damaged(error.to_string()));
+            }
         }
     }
     Err(Fault::Moved)

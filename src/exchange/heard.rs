@@ -163,9 +163,10 @@ pub fn verify(asked: &Asked<'_>, statements: Vec<(usize, Unverified)>) -> Result
 
 /// Keys that sign now, and those that did and were retired: what a retired key signed stays valid.
 fn still_good(node: &NodeId, descriptor: &Descriptor) -> KeyRing {
-    let good = descriptor.keys.iter().filter(|entry| {
-        entry.purpose == Purpose::Sign && matches!(entry.state, KeyState::Active | KeyState::Retired)
-    });
+    let good = descriptor
+        .keys
+        .iter()
+        .filter(|entry| entry.purpose == Purpose::Sign && matches!(entry.state, KeyState::Active | KeyState::Retired));
     let sign = good.map(|entry| (entry.key.kid().to_owned(), entry.key.clone())).collect();
     KeyRing { issuer: node.clone(), root: descriptor.root.clone(), sign }
 }

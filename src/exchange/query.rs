@@ -20,7 +20,9 @@ use super::pull::{Clients, Surroundings};
 use super::question::{MAX_LIFE, Next, Question, Receipt, Taken, to_body};
 use crate::log::appender::{AppendError, Appender, Exchange};
 use crate::statement::envelope::MAX_BYTES;
-use crate::statement::{Audience, Digest, NodeId, Reader, Refused, Salt, Statement, Typ, Unverified, Verified, envelope};
+use crate::statement::{
+    Audience, Digest, NodeId, Reader, Refused, Salt, Statement, Typ, Unverified, Verified, envelope,
+};
 use crate::store::query::{Exchanged, Heard};
 use crate::store::{Db, StoreError};
 use crate::trust::registry::Peer;

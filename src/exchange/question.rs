@@ -316,7 +316,9 @@ mod tests {
             assert!(!validate("query", &other), "{other}");
             assert!(serde_json::from_value::<Question>(other).is_err());
         }
-        for (member, value) in [("purpose", json!("gossip")), ("kinds", json!([])), ("nonce", json!("A")), ("next", json!("x"))] {
+        for (member, value) in
+            [("purpose", json!("gossip")), ("kinds", json!([])), ("nonce", json!("A")), ("next", json!("x"))]
+        {
             let mut other = whole.clone();
             other[member] = value;
             assert!(!validate("query", &other), "{other}");

@@ -167,8 +167,7 @@ impl Answerer {
         let (outcome, reason, page) = if access.kinds.is_empty() {
             (Outcome::Denied, Some("none of the kinds that are asked for may be told"), Page::default())
         } else if let Some(subject) = key_of(&question.subject) {
-            let asking =
-                Asking { asker, node: &self.records.node, access: &access, may_read: &self.may_read };
+            let asking = Asking { asker, node: &self.records.node, access: &access, may_read: &self.may_read };
             let page = page(&self.db, &subject, question.next, &asking).await?;
             (if page.digests.is_empty() { Outcome::None } else { Outcome::Yes }, None, page)
         } else {
@@ -211,10 +210,8 @@ impl Answerer {
                 jws: query.jws().to_owned(),
                 answer: answer.digest(),
             };
-            let exchange = Exchange {
-                statements: vec![receipt, answer.clone()],
-                exchanged: vec![Exchanged::Answered(answered)],
-            };
+            let exchange =
+                Exchange { statements: vec![receipt, answer.clone()], exchanged: vec![Exchanged::Answered(answered)] };
             match self.exchange.append(exchange).await {
                 Err(AppendError::Refused(_, Refused::UnknownKey)) if tries < TRIES => tries += 1,
                 outcome => return outcome.map(|_| answer),

@@ -126,8 +126,7 @@ impl Db {
     /// What a peer answered to a query of this node.
     pub async fn heard(&self, query: &Digest) -> Result<Option<Heard>, StoreError> {
         type Columns = (String, Vec<u8>, Vec<u8>, String, Option<String>);
-        let row: Option<Columns> =
-            on!(read self, c => sqlx::query_as(HEARD_OF).bind(&query.0[..]).fetch_optional(c))?;
+        let row: Option<Columns> = on!(read self, c => sqlx::query_as(HEARD_OF).bind(&query.0[..]).fetch_optional(c))?;
         let Some((peer, digest, jws, outcome, reason)) = row else { return Ok(None) };
         let outcome = OUTCOMES.into_iter().find(|known| *known == outcome);
         Ok(Some(Heard {
@@ -211,11 +210,7 @@ pub(super) async fn write(tx: &mut Tx, exchanged: &[Exchanged], now_ms: i64) -> 
     Ok(())
 }
 
-async fn write_answered(
-    tx: &mut Tx,
-    answered: &[(usize, &Answered)],
-    now_ms: i64,
-) -> Result<Vec<usize>, StoreError> {
+async fn write_answered(tx: &mut Tx, answered: &[(usize, &Answered)], now_ms: i64) -> Result<Vec<usize>, StoreError> {
     // two of one nonce in one batch: the first has it
     let mut first: HashMap<(&NodeId, &str), Digest> = HashMap::new();
     for (_, one) in answered {
