@@ -229,7 +229,7 @@ impl Feed {
                 let end = judged.first + judged.entries.len() as u64;
                 let (descriptors, read) = (judged.descriptors.clone(), judged.read);
                 let complete = (end == complete.size).then_some(&complete);
-                log = apply::apply(&around.db, log, judged, complete, around.clock.now_ms()).await?;
+                log = apply::apply(&around.db, log, &around.kinds, judged, complete, around.clock.now_ms()).await?;
                 counted.add(read, around.clock.now());
                 around.news.tell();
                 follow(

@@ -2,9 +2,9 @@
 //! time. One that stays early keeps the records behind it at its place waiting ([`crate::log::version`]).
 
 use super::Fault;
-use super::apply::place_one;
 use super::judge;
 use super::keys::Keys;
+use super::order::place_one;
 use crate::clock::Clock;
 use crate::log::judge::Place;
 use crate::log::version::Waiting;
@@ -35,10 +35,10 @@ pub async fn retry(db: &Db, log: &LogRow, keys: &Keys, kinds: &Kinds, clock: &Cl
                     waiting.add(&verified.statement().typ.kind, early.identity);
                 }
                 Again::Judged(stored) if must_wait(&stored, &waiting) => {}
-                Again::Judged(stored) => {
-                    settle(db, log, row.index, stored).await?;
-                    settled += 1;
-                }
+                Again::Judged(stored) => match Box::pin(settle(db, log, kinds, &waiting, row.index, stored)).await? {
+                    Stored::Held(verified, early) => waiting.add(&verified.statement().typ.kind, early.identity),
+                    _ => settled += 1,
+                },
             }
         }
         if rows.len() < AT_ONCE as usize {
@@ -53,17 +53,28 @@ fn must_wait(stored: &Stored, waiting: &Waiting) -> bool {
     projection.record.is_some_and(|key| waiting.keeps(&verified.statement().typ.kind, key.identity))
 }
 
-async fn settle(db: &Db, log: &LogRow, index: u64, stored: Stored) -> Result<(), Fault> {
+/// Settles one, or finds that it stays held.
+async fn settle(
+    db: &Db,
+    log: &LogRow,
+    kinds: &Kinds,
+    waiting: &Waiting,
+    index: u64,
+    stored: Stored,
+) -> Result<Stored, Fault> {
     // again beside another process, which may settle the same ones
     for _ in 0..3 {
         let placed = match &stored {
             Stored::Accepted(verified, projection) => {
-                place_one(db, log.id, &log.origin.node, index, verified.clone(), projection.clone()).await?
+                place_one(db, log, kinds, waiting, index, verified.clone(), projection.clone()).await?
             }
             other => other.clone(),
         };
+        if matches!(placed, Stored::Held(..)) {
+            return Ok(placed);
+        }
         match db.settle(log.id, index, &placed).await {
-            Ok(()) => return Ok(()),
+            Ok(()) => return Ok(placed),
             Err(AppendError::Superseded(_)) => {}
             Err(AppendError::Moved) => return Err(Fault::Moved),
             Err(AppendError::Store(error)) => return Err(error.into()),

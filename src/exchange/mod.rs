@@ -15,6 +15,7 @@
 //! | `follow.rs` | newer descriptors of a peer, into the registry |
 //! | `keys.rs` | the owner's keys, as the descriptors in its log set them |
 //! | `judge.rs` | statements, verified under the keys valid at their index, and judged |
+//! | `order.rs` | what depends on the entries before: versions and events |
 //! | `apply.rs` | a proven chunk into the store, with the cursor, in one transaction |
 //! | `held.rs` | statements that came early, tried again |
 //! | `query.rs` | asking one peer, or all within one deadline |
@@ -36,6 +37,7 @@ pub mod heard;
 pub mod held;
 pub mod judge;
 pub mod keys;
+mod order;
 pub mod prove;
 pub mod pull;
 pub mod query;

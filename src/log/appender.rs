@@ -13,6 +13,7 @@ mod memory;
 mod say;
 mod sealed;
 mod submission;
+mod tip;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -21,12 +22,13 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use self::draft::{Draft, JudgedBy, Tip};
+use self::draft::{Draft, JudgedBy};
 pub use self::fault::AppendError;
 pub use self::memory::still_has_what_was_remembered;
 use self::sealed::Sealed;
 use self::submission::Job;
 pub use self::submission::{Appended, Exchange, HandedIn, Prejudged, Submission};
+use self::tip::Tip;
 use super::Origin;
 use crate::clock::Clock;
 use crate::statement::{Kinds, SigningKey};
@@ -220,6 +222,10 @@ impl Task {
 
     /// Off the runtime's threads: a full batch takes tens of milliseconds.
     async fn judge(&self, mut draft: Draft, job: Job) -> Draft {
+        if let Err(error) = draft.look_up(&self.db, &job).await {
+            drop(job.answer(Err(error.into())));
+            return draft;
+        }
         match tokio::task::spawn_blocking(move || {
             draft.push(job);
             draft
@@ -244,7 +250,7 @@ impl Task {
                 return Ok(self.draft());
             }
         };
-        let mut next = Draft::on(sealed.tip().clone(), self.judged_by.clone());
+        let mut next = Draft::ahead(sealed.tip().clone(), self.judged_by.clone());
         let commit = {
             let (db, sealed) = (self.db.clone(), sealed.clone());
             async move { db.append(&sealed.append()).await }
@@ -275,7 +281,8 @@ impl Task {
                 tokio::task::spawn_blocking(move || drop(done));
                 self.note.send_replace(self.tip.note().to_owned());
                 self.size.send_replace(self.tip.size());
-                Ok(next)
+                // nothing in it: the same again, but on an end that is committed
+                Ok(if next.is_empty() { self.draft() } else { next })
             }
             Err(error) => self.again(sealed, error, next).await,
         }

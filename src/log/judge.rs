@@ -53,7 +53,8 @@ impl From<Refused> for NotAccepted {
     }
 }
 
-/// Judges a verified statement at its place, and says what the tables make of it.
+/// Judges a verified statement at its place, and says what the tables make of it. Whether an event may be said of what it
+/// names is for [`super::event`] to say.
 pub fn judge(kinds: &Kinds, place: &Place<'_>, class: Class, verified: &Verified) -> Verdict {
     match accept(kinds, place, class, verified) {
         Ok(kind) => {
@@ -166,6 +167,7 @@ pub(super) fn project(statement: &Statement, record: Option<RecordKey>) -> Proje
         record,
         prev: statement.prev,
         refs: statement.refs.clone(),
+        about: None,
     }
 }
 

@@ -9,6 +9,7 @@ pub mod checkpoint;
 pub mod climb;
 pub mod edge;
 pub mod entry;
+pub mod event;
 pub mod judge;
 pub mod judged;
 pub mod merkle;

@@ -12,6 +12,9 @@
 //! - So whenever a record is accepted, or refused for its `prev`, all that stands before it at its place has been judged for
 //!   good, and the verdict is the one that comes of judging the whole log at once when nothing in it is early any more.
 //!
+//! An event that only the record's issuer may say waits in the same way: for what is held at the record's place, and for what
+//! is held of such events about it ([`crate::log::event`]).
+//!
 //! A version may name one whose body is not here (withheld from this node, or erased): what the gap said is not known, but
 //! that it was replaced is, so the version takes the place of whatever is current; a second one at that place that names the
 //! same gap is refused, as it is where the body is known.
@@ -110,9 +113,14 @@ impl Waiting {
         }
     }
 
+    /// Whether something of this kind and identity is held.
+    pub fn holds(&self, kind: &str, identity: [u8; 32]) -> bool {
+        !self.places.is_empty() && self.places.contains(&(kind.to_owned(), identity))
+    }
+
     /// Whether a record behind all that was added must wait.
     pub fn keeps(&self, kind: &str, identity: [u8; 32]) -> bool {
-        self.kinds.contains(kind) || (!self.places.is_empty() && self.places.contains(&(kind.to_owned(), identity)))
+        self.kinds.contains(kind) || self.holds(kind, identity)
     }
 }
 

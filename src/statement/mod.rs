@@ -18,7 +18,7 @@ pub use envelope::{SignError, Unverified, Verified};
 pub use key::{KeyRing, PublicKey};
 pub use kind::{Kind, Kinds};
 pub use node_id::NodeId;
-pub use refused::Refused;
+pub use refused::{NotAbout, Refused};
 pub use signing_key::SigningKey;
 pub use statement::{Audience, Reader, Salt, Statement, Subject, Typ};
 pub use suite::{SigningFailed, Suite};

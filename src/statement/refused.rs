@@ -69,6 +69,74 @@ pub enum Refused {
     /// The kind is not one that this log may hold.
     #[error("a kind that this log does not hold")]
     WrongLog,
+    /// An event that may not be said about what it is about.
+    #[error(transparent)]
+    Event(#[from] NotAbout),
+}
+
+/// Why an event may not be said about what it names in `ref`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotAbout {
+    /// It names none, or more than one.
+    #[error("an event is about exactly one statement")]
+    Refs,
+    /// Its issuer never made the statement.
+    #[error("about a statement that there is not")]
+    Nothing,
+    /// That statement was refused.
+    #[error("about a statement that was refused")]
+    Refused,
+    /// Nothing of the kind can be said about such a statement.
+    #[error("about a statement of which this cannot be said")]
+    Kind,
+    /// 谁认定谁修复: only who made the statement may say this.
+    #[error("about the statement of another node: only its issuer may say this")]
+    NotIssuer,
+    /// A node does not say this of itself.
+    #[error("about the node's own statement: only others may say this")]
+    Own,
+    /// `sub` is not whom that statement is about.
+    #[error("the subject is not that of the statement that it is about")]
+    Subject,
+    /// Somebody may hold that statement, but not this one.
+    #[error("its audience does not contain that of the statement that it is about")]
+    Audience,
+    /// The record was withdrawn.
+    #[error("the record was withdrawn")]
+    Withdrawn,
+    /// The record is repaired already.
+    #[error("the record is repaired already")]
+    Repaired,
+    /// The repair was revoked.
+    #[error("the repair was revoked already")]
+    Revoked,
+    /// The dispute was answered.
+    #[error("the dispute was answered already")]
+    Answered,
+    /// The application does not stand where this stage could follow.
+    #[error("the application does not stand where this stage could follow")]
+    Stage,
+}
+
+impl NotAbout {
+    /// A short name that never changes.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Refs => "about-not-one",
+            Self::Nothing => "about-nothing",
+            Self::Refused => "about-refused",
+            Self::Kind => "about-kind",
+            Self::NotIssuer => "not-issuer",
+            Self::Own => "about-own",
+            Self::Subject => "subject",
+            Self::Audience => "audience",
+            Self::Withdrawn => "withdrawn",
+            Self::Repaired => "repaired",
+            Self::Revoked => "revoked",
+            Self::Answered => "answered",
+            Self::Stage => "stage",
+        }
+    }
 }
 
 impl Refused {
@@ -101,6 +169,7 @@ impl Refused {
             Self::Prev => "prev",
             Self::Compromised => "compromised",
             Self::WrongLog => "wrong-log",
+            Self::Event(why) => why.code(),
         }
     }
 }

@@ -14,6 +14,7 @@ use super::rows::{MultiRow, insert};
 use super::upload::UploadStep;
 use super::{Db, StoreError, project, query, upload};
 use crate::log::edge::FullTile;
+use crate::log::event::RecordPlace;
 use crate::log::{Edge, Entry};
 use crate::statement::{Digest, Typ, Verified};
 
@@ -28,6 +29,8 @@ pub struct Projection {
     pub prev: Option<Digest>,
     /// The statements it is about.
     pub refs: Vec<Digest>,
+    /// The record that an event is about.
+    pub about: Option<Box<RecordPlace>>,
 }
 
 /// A record's identity under its issuer and kind, and a digest of what it says.

@@ -9,6 +9,7 @@
 //! | `revise.rs` | what compromised keys signed, taken back |
 //! | `rows.rs` | statements over many rows at once |
 //! | `statement.rs` | `statement`, `reference` |
+//! | `event.rs` | `event` |
 //! | `record.rs` | `record`, `subject` |
 //! | `aside.rs` | what `statement` holds about a subject and does not count |
 //! | `upload.rs` | `upload`, `fault` |
@@ -27,6 +28,7 @@ pub mod aside;
 pub mod ceremony;
 mod certificate;
 pub mod db;
+pub mod event;
 pub mod invitation;
 pub mod log;
 pub mod member_list;

@@ -1,4 +1,4 @@
-//! What statements become in the tables: their own columns, record pointers, references, subjects.
+//! What statements become in the tables: their own columns, record pointers, references, events, subjects.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -9,6 +9,7 @@ use super::append::{AppendError, RecordKey, Stored};
 use super::db::{Tx, clean, int, on};
 use super::record::current_on;
 use super::rows::{MultiRow, insert, insert_returning};
+use crate::log::event::RecordPlace;
 use crate::log::{Class, Entry};
 use crate::record::name::fold;
 use crate::statement::{Digest, NodeId, Refused, Unverified};
@@ -60,6 +61,9 @@ static LATER_VERSIONS: LazyLock<MultiRow> = LazyLock::new(|| {
 });
 static REFERENCES: LazyLock<MultiRow> =
     LazyLock::new(|| MultiRow::new("INSERT INTO reference (digest, log, idx)", 3, "ON CONFLICT DO NOTHING"));
+static EVENTS: LazyLock<MultiRow> = LazyLock::new(|| {
+    MultiRow::new("INSERT INTO event (issuer, kind, identity, log, idx)", 5, "ON CONFLICT DO NOTHING")
+});
 static SUBJECTS: LazyLock<MultiRow> =
     LazyLock::new(|| MultiRow::new("INSERT INTO subject (key, folded, name)", 3, "ON CONFLICT DO NOTHING"));
 
@@ -166,6 +170,7 @@ pub(super) struct Projections<'a> {
     first: Vec<Chain<'a>>,
     later: Vec<Chain<'a>>,
     references: BTreeSet<([u8; 32], i64)>,
+    events: BTreeSet<(&'a RecordPlace, i64)>,
     subjects: BTreeMap<(&'a str, String), &'a str>,
 }
 
@@ -177,6 +182,7 @@ impl<'a> Projections<'a> {
         let mut by_record: HashMap<(&str, [u8; 32]), usize> = HashMap::new();
         let mut superseded = Vec::new();
         let mut references = BTreeSet::new();
+        let mut events = BTreeSet::new();
         let mut subjects = BTreeMap::new();
         for (position, stored) in stored.enumerate() {
             let Stored::Accepted(verified, projection) = stored else { continue };
@@ -184,6 +190,7 @@ impl<'a> Projections<'a> {
             for digest in &projection.refs {
                 references.insert((digest.0, at));
             }
+            events.extend(projection.about.as_deref().map(|place| (place, at)));
             if let Some((key, name)) = &projection.subject {
                 subjects.entry((key.as_str(), fold(name))).or_insert(name.as_str());
             }
@@ -214,7 +221,7 @@ impl<'a> Projections<'a> {
         }
         if superseded.is_empty() {
             let (first, later) = chains.into_iter().partition(|chain| chain.from.is_none());
-            Ok(Self { first, later, references, subjects })
+            Ok(Self { first, later, references, events, subjects })
         } else {
             Err(AppendError::Superseded(superseded))
         }
@@ -230,6 +237,14 @@ impl<'a> Projections<'a> {
         }
         let references: Vec<_> = self.references.iter().collect();
         insert!(tx, REFERENCES, &references, |query, row| query.bind(&row.0[..]).bind(log).bind(row.1)).await?;
+        let events: Vec<_> = self.events.iter().collect();
+        insert!(tx, EVENTS, &events, |query, row| query
+            .bind(row.0.issuer.as_str())
+            .bind(row.0.kind.as_str())
+            .bind(&row.0.identity[..])
+            .bind(log)
+            .bind(row.1))
+        .await?;
         // in one order everywhere, so that two transactions that name the same subjects do not wait for each other
         let subjects: Vec<_> = self.subjects.iter().collect();
         insert!(tx, SUBJECTS, &subjects, |query, row| query.bind(row.0.0).bind(row.0.1.as_str()).bind(*row.1)).await?;

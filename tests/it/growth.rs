@@ -62,6 +62,7 @@ fn projection(statement: &Verified, record: Option<RecordKey>) -> Projection {
         record,
         prev: said.prev,
         refs: said.refs.clone(),
+        about: None,
     }
 }
 

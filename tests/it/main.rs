@@ -18,6 +18,7 @@ mod doctor;
 mod documents;
 mod eleventh_kind;
 mod enrolment;
+mod events;
 mod federation;
 mod figures;
 mod full_disk;

@@ -73,7 +73,7 @@ impl Mirror<'_> {
                     Ok(judged) | Err((Some(judged), Fault::Voids)) => judged,
                     Err((_, fault)) => panic!("{fault}"),
                 };
-                apply::apply(self.db, row, judged, None, 1).await.unwrap();
+                apply::apply(self.db, row, &self.kinds, judged, None, 1).await.unwrap();
             }
             Act::Retry => {
                 row = compromise::void(self.db, &self.kinds, row).await.unwrap();

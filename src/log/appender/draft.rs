@@ -1,36 +1,25 @@
 //! What is about to be appended: statements judged one after the other at the end of a log.
 
-use std::sync::Arc;
+use std::borrow::Cow;
+use std::collections::HashSet;
 
 use super::sealed::{Placed, Sealed, answer};
 use super::submission::{Entrant, Job};
+use super::tip::{Keys, Tip};
 use super::{AppendError, MAX_BATCH};
 use crate::clock::Clock;
 use crate::log::edge::FullTile;
-use crate::log::judge::{class_of, judge_again};
-use crate::log::{Checkpoint, Edge, Entry, Hash, Origin, Place, Verdict, judge};
-use crate::statement::{KeyRing, Kinds, Refused, Verified};
+use crate::log::event::{Lives, named, place_of};
+use crate::log::judge::{NotAccepted, class_of, judge_again};
+use crate::log::{Checkpoint, Edge, Entry, Place, Verdict, judge};
+use crate::statement::{Digest, Kinds, Refused, Verified};
 use crate::store::append::Stored;
 use crate::store::query::Exchanged;
-use crate::store::statement::{Body, StatementRow};
 use crate::store::upload::UploadStep;
 use crate::store::{Db, Head, LogRow, NewEntry, StoreError};
-use crate::trust::compromise::{self, VoidError, newly, unvoided};
+use crate::trust::compromise::{newly, unvoided};
 use crate::trust::descriptor::Descriptor;
 use crate::trust::keys::KeyStore;
-
-/// The end of a log: its row, and the descriptor whose keys are valid for the next entry.
-#[derive(Clone)]
-pub(super) struct Tip {
-    row: LogRow,
-    keys: Option<Keys>,
-}
-
-#[derive(Clone)]
-struct Keys {
-    descriptor: Arc<Descriptor>,
-    ring: Arc<KeyRing>,
-}
 
 /// What statements are judged by.
 #[derive(Clone)]
@@ -47,6 +36,9 @@ pub(super) struct Draft {
     max_iat: i64,
     descriptor: Option<u64>,
     unvoided: Option<u64>,
+    /// What events are judged by; only on an end of the log that is committed.
+    lives: Lives,
+    committed: bool,
     entries: Vec<NewEntry>,
     /// The tree with them, and the tiles that they filled.
     edge: Edge,
@@ -59,78 +51,16 @@ pub(super) struct Draft {
     full: bool,
 }
 
-impl Tip {
-    /// The log as it stands now, with the keys that are valid at its end; what compromised keys signed is taken back first.
-    pub(super) async fn load(db: &Db, kinds: &Kinds, origin: &Origin) -> Result<Self, AppendError> {
-        let gone = || AppendError::Stopped(format!("{origin} is not in the store; `kaopu init` makes it"));
-        let mut row = db.log(origin).await?.ok_or_else(gone)?;
-        while row.unvoided.is_some() {
-            row = match compromise::void(db, kinds, row).await {
-                Ok(row) => row,
-                Err(VoidError::Moved) => db.log(origin).await?.ok_or_else(gone)?,
-                Err(VoidError::Store(error)) => return Err(error.into()),
-                Err(VoidError::Descriptor(error)) => return Err(StoreError::Corrupt(error.to_string()).into()),
-            };
-        }
-        let descriptor = match row.descriptor {
-            None => None,
-            Some(index) => db.statements(row.id, index, 1).await?.pop(),
-        };
-        Self::of(row, descriptor)
-    }
-
-    fn of(row: LogRow, descriptor: Option<StatementRow>) -> Result<Self, AppendError> {
-        let corrupt = |what: String| AppendError::from(StoreError::Corrupt(format!("{}: {what}", row.origin)));
-        if row.size > 0 && row.head.as_ref().is_none_or(|head| head.size != row.size || head.root != row.edge.root()) {
-            return Err(corrupt("its entries do not agree with its head".to_owned()));
-        }
-        let keys = match descriptor.map(|descriptor| descriptor.body) {
-            None if row.size == 0 => None,
-            Some(Body::Here(jws)) => {
-                let (_, descriptor) = Descriptor::open(&jws).map_err(|error| corrupt(error.to_string()))?;
-                Some(Keys::of(descriptor))
-            }
-            _ => return Err(corrupt("its last descriptor is not there".to_owned())),
-        };
-        Ok(Self { row, keys })
-    }
-
-    pub(super) fn row(&self) -> &LogRow {
-        &self.row
-    }
-
-    pub(super) fn size(&self) -> u64 {
-        self.row.size
-    }
-
-    /// Its newest signed checkpoint; nothing while it is empty.
-    pub(super) fn note(&self) -> &str {
-        self.row.head.as_ref().map_or("", |head| &head.note)
-    }
-
-    pub(super) fn root(&self) -> Hash {
-        self.row.edge.root()
-    }
-
-    /// Its last descriptor.
-    pub(super) fn descriptor(&self) -> Option<Arc<Descriptor>> {
-        self.keys.as_ref().map(|keys| Arc::clone(&keys.descriptor))
-    }
-}
-
-impl Keys {
-    fn of(descriptor: Descriptor) -> Self {
-        Self { ring: Arc::new(descriptor.key_ring()), descriptor: Arc::new(descriptor) }
-    }
-}
-
 impl Draft {
+    /// On an end of the log that is committed.
     pub(super) fn on(tip: Tip, judged_by: JudgedBy) -> Self {
         Self {
             keys: tip.keys,
             max_iat: tip.row.max_iat,
             descriptor: tip.row.descriptor,
             unvoided: None,
+            lives: Lives::default(),
+            committed: true,
             edge: tip.row.edge.clone(),
             tiles: Vec::new(),
             base: tip.row,
@@ -142,6 +72,11 @@ impl Draft {
             rejected: Vec::new(),
             full: false,
         }
+    }
+
+    /// On an end of the log that is being committed.
+    pub(super) fn ahead(tip: Tip, judged_by: JudgedBy) -> Self {
+        Self { committed: false, ..Self::on(tip, judged_by) }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -157,8 +92,29 @@ impl Draft {
         self.jobs.is_empty()
     }
 
-    /// Whether a job fits behind the others; the first one always does.
+    /// Looks up what the events of a job name. A record that something of this draft is about keeps the life that it has here.
+    pub(super) async fn look_up(&mut self, db: &Db, job: &Job) -> Result<(), StoreError> {
+        let named = self.named(&job.handed_in.statements);
+        if named.is_empty() {
+            return Ok(());
+        }
+        let kinds = &self.judged_by.kinds;
+        let beside = job.handed_in.statements.iter().map(Entrant::verified).filter(|it| named.contains(&it.digest()));
+        let records = beside.filter_map(|it| place_of(kinds.find(&it.statement().typ)?, it.statement())).collect();
+        let unknown: Vec<_> = named.into_iter().filter(|digest| !self.lives.targets.contains_key(digest)).collect();
+        let found = Box::pin(db.lives(&unknown, &records)).await?;
+        self.lives.targets.extend(found.targets);
+        for (place, life) in found.lives {
+            self.lives.lives.entry(place).or_insert(life);
+        }
+        Ok(())
+    }
+
+    /// Whether a job fits behind the others; the first one always does. Events are judged by what is committed.
     pub(super) fn fits(&self, job: &Job) -> bool {
+        if !self.committed && job.handed_in.statements.iter().any(|entrant| self.is_event(entrant)) {
+            return false;
+        }
         self.entries.is_empty() || self.entries.len() + job.handed_in.statements.len() <= MAX_BATCH
     }
 
@@ -182,6 +138,9 @@ impl Draft {
                 self.max_iat = judged.max_iat;
                 self.descriptor = judged.descriptor;
                 self.unvoided = judged.unvoided;
+                if let Some(lives) = judged.lives {
+                    self.lives = lives;
+                }
                 // what is behind it is judged when that is done
                 self.full |= self.unvoided.is_some();
                 let step = self.uploads.len();
@@ -199,6 +158,18 @@ impl Draft {
         }
     }
 
+    /// What the events among statements name.
+    fn named(&self, statements: &[Entrant]) -> HashSet<Digest> {
+        let kinds = &self.judged_by.kinds;
+        let statements = statements.iter().map(|entrant| entrant.verified().statement());
+        statements.filter_map(|statement| named(kinds.find(&statement.typ)?, statement)).collect()
+    }
+
+    fn is_event(&self, entrant: &Entrant) -> bool {
+        let kind = self.judged_by.kinds.find(&entrant.verified().statement().typ);
+        kind.is_some_and(|kind| kind.about.is_some())
+    }
+
     fn judge(&self, statements: &[Entrant]) -> Result<Judged, AppendError> {
         let mut judged = Judged {
             entries: Vec::with_capacity(statements.len()),
@@ -206,7 +177,10 @@ impl Draft {
             max_iat: self.max_iat,
             descriptor: self.descriptor,
             unvoided: self.unvoided,
+            lives: None,
         };
+        let mut lives = Cow::Borrowed(&self.lives);
+        let named = self.named(statements);
         let first = self.base.size + self.entries.len() as u64;
         let now = self.judged_by.clock.now();
         for (position, (index, entrant)) in (first..).zip(statements).enumerate() {
@@ -221,11 +195,26 @@ impl Draft {
                 Entrant::Verified(verified) => judge(kinds, &place, class, verified),
                 Entrant::Judged(judged) => judge_again(kinds, &place, class, judged),
             };
-            let projection = match verdict {
+            let mut projection = match verdict {
                 Verdict::Accepted(projection) => projection,
                 Verdict::Held(early) => return Err(AppendError::Held(position, early.why)),
                 Verdict::Refused(why) => return Err(refused(why)),
             };
+            let statement = verified.statement();
+            let (at, kind) = ((origin.generation, index), kinds.find(&statement.typ));
+            if let Some(place) =
+                kind.filter(|_| named.contains(&verified.digest())).and_then(|kind| place_of(kind, statement))
+            {
+                lives.to_mut().take_record(verified.digest(), statement, place, at);
+            }
+            if let Some(about) = kind.and_then(|kind| kind.about.as_ref()) {
+                let place = lives.judge(about, statement, at).map_err(|why| match why {
+                    NotAccepted::Held(why) => AppendError::Held(position, why),
+                    NotAccepted::Refused(why) => refused(why),
+                })?;
+                lives.to_mut().take(verified.digest(), statement, place.clone(), at);
+                projection.about = Some(Box::new(place));
+            }
             if let Some(keys) = keys {
                 let before = judged.keys.as_ref().map(|keys| &*keys.descriptor);
                 let from = unvoided(&newly(before, &keys.descriptor, origin), index);
@@ -238,6 +227,9 @@ impl Draft {
                 entry: Entry { class, digest: verified.digest() },
                 stored: Stored::Accepted(verified.clone(), projection),
             });
+        }
+        if let Cow::Owned(lives) = lives {
+            judged.lives = Some(lives);
         }
         Ok(judged)
     }
@@ -307,6 +299,8 @@ struct Judged {
     max_iat: i64,
     descriptor: Option<u64>,
     unvoided: Option<u64>,
+    /// With its events, where there are any.
+    lives: Option<Lives>,
 }
 
 impl Judged {

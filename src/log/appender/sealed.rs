@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::draft::Tip;
 use super::submission::{HandedIn, Job};
+use super::tip::Tip;
 use super::{AppendError, Appended};
 use crate::log::edge::FullTile;
 use crate::store::query::Exchanged;

@@ -49,6 +49,9 @@ pub(super) fn record(kind: &Kind, schema: &Value) -> Result<(), String> {
     if let Some(member) = kind.members.iter().find(|m| m.personal && schema["properties"].get(&m.name).is_some()) {
         return Err(format!("{}: x-personal belongs under x-upload-only, so that no body takes it", member.name));
     }
+    if kind.about.is_some() && (kind.is_record || kind.subject.is_some()) {
+        return Err("x-about: an event is no record, and about whom it is says what it is about".to_owned());
+    }
     if !kind.is_record {
         return Ok(());
     }
@@ -115,10 +118,12 @@ mod tests {
     fn a_faulty_schema_says_what_is_wrong_and_where() {
         assert_eq!(reason(|_| ()), "");
         type Change = fn(&mut Value);
-        let changes: [(Change, &str); 18] = [
+        let changes: [(Change, &str); 20] = [
             (|s| s["properties"]["open"]["x-personal"] = json!(true), "open: x-personal belongs"),
             (|s| s["properties"]["open"]["x-required-if"] = json!([{"name": "示例"}]), "open: x-required-if, but"),
             (|s| s["type"] = json!(7), "not a schema: at /type"),
+            (|s| s["x-about"] = json!({"what": ["record"], "by": "issuer"}), "x-about: an event is no record"),
+            (|s| s["x-about"] = json!({"what": ["record"], "by": "me"}), "unknown variant `me`"),
             (|s| s["x-kind"]["name"] = json!("X"), "x-kind"),
             (|s| s["x-audiences"] = json!(["*"]), "at the top: x-audiences is no keyword"),
             (|s| s["properties"]["uscc"]["x-not-befor"] = json!(["name"]), "uscc: x-not-befor is no keyword"),

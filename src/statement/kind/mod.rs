@@ -1,9 +1,10 @@
 //! Kinds as data: a kind is a JSON Schema (2020-12) whose `x-` keywords say how it is uploaded, identified and shared.
 //!
-//! `schema_file` reads such a file, `rules` judges values and rules across members, for uploads and for peers alike,
+//! `schema_file` reads such a file, `about` what events are about, `rules` judges values and rules across members, for uploads and for peers alike,
 //! `validate` a statement as a whole.
 //! `docs/KINDS.md` describes each keyword.
 
+mod about;
 mod builtin;
 mod check;
 mod form;
@@ -17,6 +18,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
+pub use about::{About, By};
 pub use form::{Code, Form};
 pub use rules::{Condition, Rules, not_listed};
 
@@ -37,6 +39,8 @@ pub struct Kind {
     pub title: String,
     /// A record (it has an identity and versions), or an event, trust or exchange statement.
     pub is_record: bool,
+    /// What a statement of this kind is about, where it is an event.
+    pub about: Option<About>,
     /// On which terms it is shared among authorities.
     pub sharing: Sharing,
     /// Who may hold a body unless the upload says otherwise.

@@ -7,13 +7,13 @@ use serde_json::{Map, Value};
 
 use super::laid_out::Demands;
 use super::validate::Schema;
-use super::{Code, Condition, Form, Kind, Layout, Member, Rules, Sharing, SubjectMembers, check};
+use super::{About, Code, Condition, Form, Kind, Layout, Member, Rules, Sharing, SubjectMembers, about, check};
 use crate::record::Amount;
 use crate::statement::{Audience, Digest, NodeId, Reader, Typ, json};
 
 /// The `x-` keywords at the top of a schema, as [`Head`] reads them.
-const OF_KIND: [&str; 7] =
-    ["x-kind", "x-sharing", "x-audience", "x-identity", "x-subject", "x-layouts", "x-upload-only"];
+const OF_KIND: [&str; 8] =
+    ["x-kind", "x-about", "x-sharing", "x-audience", "x-identity", "x-subject", "x-layouts", "x-upload-only"];
 /// The `x-` keywords of a member, as [`Property`] reads them.
 const OF_MEMBER: [&str; 11] = [
     "x-form",
@@ -35,6 +35,8 @@ struct Head {
     title: String,
     #[serde(rename = "x-kind")]
     kind: KindKeyword,
+    #[serde(rename = "x-about")]
+    about: Option<about::Keyword>,
     #[serde(rename = "x-audience", default)]
     audience: Vec<String>,
     #[serde(rename = "x-sharing", default)]
@@ -167,6 +169,7 @@ pub(super) fn read(text: &str) -> Result<Kind, String> {
         typ,
         title: head.title,
         is_record: head.kind.record,
+        about: head.about.map(About::from),
         sharing: sharing(head.sharing.as_deref())?,
         audience: audience(&head.audience)?,
         members,

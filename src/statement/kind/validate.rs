@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::laid_out::LaidOut;
 use super::{Kind, SubjectMembers};
-use crate::statement::{Refused, Statement, Subject};
+use crate::statement::{NotAbout, Refused, Statement, Subject};
 
 /// The keywords of JSON Schema that need no look at a body as one: its members are judged one by one.
 const FLAT: [&str; 9] =
@@ -130,8 +130,11 @@ impl Kind {
         if let Some((member, code)) = self.error_of(body, &laid_out, today) {
             return Err(Refused::Rule(format!("{code} at {member}")));
         }
+        if self.about.is_some() && statement.refs.len() != 1 {
+            return Err(Refused::Event(NotAbout::Refs));
+        }
         match &self.subject {
-            None if statement.sub.is_none() => Ok(()),
+            None if statement.sub.is_none() || self.about.is_some() => Ok(()),
             None => Err(Refused::Rule("a kind about nobody".to_owned())),
             Some(members) => self.judge_subject(members, statement).map_err(|why| Refused::Rule(why.to_owned())),
         }

@@ -1,0 +1,179 @@
+//! What was said about records: events, the statements that they name, and the lives of records.
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::LazyLock;
+
+use sqlx::FromRow;
+
+use super::db::{hash, nat, on};
+use super::record::ASKED;
+use super::{Db, StoreError};
+use crate::log::event::{At, Lives, RecordPlace, Said, Target};
+use crate::statement::{Digest, NodeId, Statement, Unverified};
+
+static TARGETS: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT s.digest, s.verdict, s.kind AS statement_kind, s.identity AS statement_identity, s.jws, l.node, \
+         e.issuer, e.kind, e.identity FROM statement s JOIN log l ON l.id = s.log \
+         LEFT JOIN event e ON e.log = s.log AND e.idx = s.idx WHERE s.digest IN ({}) ORDER BY s.log, s.idx",
+        asked()
+    )
+});
+static SAID: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT e.issuer, e.kind, e.identity, s.digest, s.idx, s.jws, l.generation FROM event e \
+         JOIN statement s ON s.log = e.log AND s.idx = e.idx JOIN log l ON l.id = e.log \
+         WHERE e.identity IN ({}) AND s.verdict = 'accepted' ORDER BY e.log, e.idx",
+        asked()
+    )
+});
+static VERSIONS: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT r.issuer, r.kind, r.identity, r.idx, l.generation FROM record r JOIN log l ON l.id = r.log \
+         WHERE r.identity IN ({})",
+        asked()
+    )
+});
+
+fn asked() -> String {
+    (1..=ASKED).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ")
+}
+
+impl Db {
+    /// The statements of these digests, and the lives of the records that they are or are about; and of further records.
+    pub async fn lives(&self, digests: &[Digest], records: &HashSet<RecordPlace>) -> Result<Lives, StoreError> {
+        let mut lives = Lives::default();
+        let asked: Vec<&[u8]> = digests.iter().map(|digest| &digest.0[..]).collect();
+        for row in self.by_digest::<TargetRow>(&TARGETS, &asked).await? {
+            let (digest, target) = row.read()?;
+            let known = lives.targets.get(&digest);
+            // one may stand in a log twice: what counts once counts
+            if !matches!(known, Some(Target::Here(..))) {
+                lives.targets.insert(digest, target);
+            }
+        }
+        let places = lives.targets.keys().filter_map(|digest| lives.place_of(digest)).chain(records);
+        let places: BTreeSet<RecordPlace> = places.cloned().collect();
+        let identities: BTreeSet<[u8; 32]> = places.iter().map(|place| place.identity).collect();
+        let asked: Vec<&[u8]> = identities.iter().map(|identity| &identity[..]).collect();
+        for row in self.by_digest::<VersionRow>(&VERSIONS, &asked).await? {
+            let (place, at) = row.read()?;
+            if places.contains(&place) {
+                lives.lives.entry(place).or_default().version = Some(at);
+            }
+        }
+        for row in self.by_digest::<SaidRow>(&SAID, &asked).await? {
+            let (place, said) = row.read()?;
+            if let Some(said) = said.filter(|_| places.contains(&place)) {
+                lives.lives.entry(place).or_default().said.push(said);
+            }
+        }
+        Ok(lives)
+    }
+
+    async fn by_digest<R>(&self, sql: &'static str, asked: &[&[u8]]) -> Result<Vec<R>, StoreError>
+    where
+        R: for<'r> FromRow<'r, sqlx::sqlite::SqliteRow> + for<'r> FromRow<'r, sqlx::postgres::PgRow> + Send + Unpin,
+    {
+        let mut found = Vec::new();
+        for asked in asked.chunks(ASKED) {
+            // the last one is repeated where there are fewer
+            let asked = (0..ASKED).map(|n| asked[n.min(asked.len() - 1)]);
+            let rows: Vec<R> =
+                on!(read self, c => asked.fold(sqlx::query_as(sql), |query, one| query.bind(one)).fetch_all(c))?;
+            found.extend(rows);
+        }
+        Ok(found)
+    }
+}
+
+#[derive(FromRow)]
+struct TargetRow {
+    digest: Vec<u8>,
+    verdict: String,
+    statement_kind: Option<String>,
+    statement_identity: Option<Vec<u8>>,
+    jws: Option<Vec<u8>>,
+    node: String,
+    issuer: Option<String>,
+    kind: Option<String>,
+    identity: Option<Vec<u8>>,
+}
+
+#[derive(FromRow)]
+struct SaidRow {
+    issuer: String,
+    kind: String,
+    identity: Vec<u8>,
+    digest: Vec<u8>,
+    idx: i64,
+    jws: Option<Vec<u8>>,
+    generation: i64,
+}
+
+#[derive(FromRow)]
+struct VersionRow {
+    issuer: String,
+    kind: String,
+    identity: Vec<u8>,
+    idx: i64,
+    generation: i64,
+}
+
+impl TargetRow {
+    fn read(self) -> Result<(Digest, Target), StoreError> {
+        let digest = Digest(hash(&self.digest)?);
+        let target = match self.verdict.as_str() {
+            "accepted" => match (self.issuer, self.kind, self.identity, self.statement_identity) {
+                (Some(issuer), Some(kind), Some(identity), _) => here(self.jws, place(&issuer, kind, &identity)?)?,
+                (.., Some(identity)) => {
+                    here(self.jws, place(&self.node, self.statement_kind.unwrap_or_default(), &identity)?)?
+                }
+                _ => Target::Other,
+            },
+            "refused" => Target::Refused,
+            _ => Target::Early,
+        };
+        Ok((digest, target))
+    }
+}
+
+impl SaidRow {
+    /// None where the body was erased: what it said is not known any more.
+    fn read(self) -> Result<(RecordPlace, Option<Said>), StoreError> {
+        let place = place(&self.issuer, self.kind, &self.identity)?;
+        let (digest, at) = (Digest(hash(&self.digest)?), at(self.generation, self.idx)?);
+        let statement = self.jws.map(statement).transpose()?;
+        Ok((place, statement.map(|statement| Said { digest, at, statement })))
+    }
+}
+
+impl VersionRow {
+    fn read(self) -> Result<(RecordPlace, At), StoreError> {
+        Ok((place(&self.issuer, self.kind, &self.identity)?, at(self.generation, self.idx)?))
+    }
+}
+
+fn here(jws: Option<Vec<u8>>, place: RecordPlace) -> Result<Target, StoreError> {
+    match jws {
+        Some(jws) => Ok(Target::Here(Box::new(statement(jws)?), place)),
+        None => Ok(Target::Early),
+    }
+}
+
+fn at(generation: i64, index: i64) -> Result<At, StoreError> {
+    let generation = u32::try_from(generation).map_err(|_| StoreError::Corrupt("a generation".to_owned()))?;
+    Ok((generation, nat(index)?))
+}
+
+fn place(issuer: &str, kind: String, identity: &[u8]) -> Result<RecordPlace, StoreError> {
+    let issuer: NodeId = issuer.parse().map_err(|_| StoreError::Corrupt(format!("the node {issuer:?}")))?;
+    Ok(RecordPlace { issuer, kind, identity: hash(identity)? })
+}
+
+/// Its signature was verified before it was stored.
+fn statement(jws: Vec<u8>) -> Result<Statement, StoreError> {
+    let corrupt = |why: &dyn std::fmt::Display| StoreError::Corrupt(format!("a statement: {why}"));
+    let jws = String::from_utf8(jws).map_err(|error| corrupt(&error))?;
+    Ok(Unverified::parse(&jws).map_err(|error| corrupt(&error))?.statement().clone())
+}
