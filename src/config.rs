@@ -2,9 +2,7 @@
 //! refused with their place, secrets are not printed.
 
 mod federation;
-mod group;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -12,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 pub use self::federation::Federation;
-pub use self::group::Member;
+use crate::policy::Groups;
 use crate::record::setting::SettingFault;
 use crate::record::{Calendar, Rules};
 use crate::statement::{Audience, NodeId, Reader};
@@ -37,6 +35,9 @@ pub struct Config {
     /// The calendar of working days; without it, the one that comes with the program.
     #[serde(default)]
     pub calendar: Option<PathBuf>,
+    /// A folder with the policies that decide on access and recognition, in place of those that come with the program.
+    #[serde(default)]
+    pub policy: Option<PathBuf>,
     /// Who the node is.
     pub node: NodeSection,
     /// Where it listens.
@@ -49,7 +50,7 @@ pub struct Config {
     pub keys: keys::Keys,
     /// Groups that an audience may name: node ids, or the first digits of divisions.
     #[serde(default)]
-    pub groups: BTreeMap<String, Vec<Member>>,
+    pub groups: Groups,
     /// The federation whose member lists it takes.
     #[serde(default)]
     pub federation: Option<Federation>,
@@ -296,7 +297,7 @@ impl Config {
         if let Some(passphrase) = &mut files.passphrase {
             *passphrase = folder.join(&*passphrase);
         }
-        for path in [&mut self.schemas, &mut self.rules, &mut self.calendar].into_iter().flatten() {
+        for path in [&mut self.schemas, &mut self.rules, &mut self.calendar, &mut self.policy].into_iter().flatten() {
             *path = folder.join(&*path);
         }
         if let Some(path) = self.store.0.strip_prefix("sqlite:") {

@@ -7,7 +7,8 @@
 //! 2. The statement is signed ([`statement::envelope`]) and appended to the node's `records` log ([`log`],
 //!    [`log::appender`]) in one transaction of the [`store`].
 //! 3. Peers, known by their root-signed descriptors ([`trust`]), hear of the new checkpoint over mutual TLS ([`http`]),
-//!    pull, prove and project it ([`exchange`]), and answer look-ups about the subject from it.
+//!    pull, prove and project it ([`exchange`]), and answer look-ups about the subject from it. Who may hold and ask what,
+//!    and whose repairs take effect, is decided by the node's own policies ([`policy`]).
 //! 4. Whoever has the log, or a copy of it, can check all of that again without trusting anybody ([`audit`]).
 //!
 //! The modules stand in that order; `docs/ARCHITECTURE.md` walks through them.
@@ -17,6 +18,7 @@ pub mod crew;
 pub mod statement;
 pub mod quota;
 pub mod record;
+pub mod policy;
 pub mod import;
 pub mod log;
 pub mod store;

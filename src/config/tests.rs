@@ -19,6 +19,7 @@ fn the_sample_says_every_default() {
     // each key that there is stands in the sample, if need be as a comment
     for key in [
         "schemas",
+        "policy",
         "rules",
         "calendar",
         "in_flight",

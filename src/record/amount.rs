@@ -28,6 +28,15 @@ impl Amount {
         Ok(Self { whole: whole.to_owned(), fraction: fraction.to_owned() })
     }
 
+    /// An amount of 万元 in 元, as policies compare it: a part of a 元 counts as a whole one, so that what is more than so
+    /// many 元 stays more. At most `i64::MAX`.
+    pub fn yuan(&self) -> i64 {
+        let (four, rest) = self.fraction.split_at(self.fraction.len().min(4));
+        let text = format!("{}{four:0<4}", self.whole);
+        let whole: i64 = text.parse().unwrap_or(i64::MAX);
+        whole.saturating_add(i64::from(!rest.is_empty()))
+    }
+
     /// Whether a text is an amount, in the one way to write it.
     pub fn is_written(text: &str, digits: u32, fraction: u32) -> bool {
         let Ok((whole, fraction)) = parts(text, digits, fraction) else { return false };
@@ -99,6 +108,22 @@ mod tests {
         }
         assert_eq!(amount("1000000000000"), Err(NotAnAmount::Digits));
         assert_eq!(amount("0.1234567"), Err(NotAnAmount::Digits));
+    }
+
+    #[test]
+    fn a_part_of_a_yuan_counts_as_one() {
+        for (text, yuan) in [
+            ("0", 0),
+            ("0.0001", 1),
+            ("0.000001", 1),
+            ("3.25", 32_500),
+            ("1000", 10_000_000),
+            ("1000.000001", 10_000_001),
+            ("999999999999.999999", 10_000_000_000_000_000),
+        ] {
+            assert_eq!(Amount::parse(text, 18, 6).unwrap().yuan(), yuan, "{text}");
+        }
+        assert_eq!(Amount::parse(&"9".repeat(30), 30, 0).unwrap().yuan(), i64::MAX);
     }
 
     proptest! {

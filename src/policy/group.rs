@@ -1,8 +1,13 @@
-//! Who belongs to a group that an audience may name.
+//! Groups of nodes, as the configuration has them: an audience may name them, and a policy.
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer};
 
 use crate::statement::NodeId;
+
+/// Groups by name, without the `@`.
+pub type Groups = BTreeMap<String, Vec<Member>>;
 
 /// One member of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +33,8 @@ impl<'de> Deserialize<'de> for Member {
 }
 
 impl Member {
-    pub(super) fn is(&self, node: &NodeId) -> bool {
+    /// Whether the node is one of these.
+    pub fn is(&self, node: &NodeId) -> bool {
         match self {
             Self::Node(member) => member == node,
             Self::Divisions(digits) => node.division().starts_with(digits.as_str()),

@@ -1,0 +1,91 @@
+//! The words of the schema, made from what the field calls them; and what this node knows of kinds and groups.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use cedar_policy::{
+    Entity, EntityAttrEvaluationError, EntityId, EntityTypeName, EntityUid, ParseErrors, RestrictedExpression as Value,
+};
+
+use super::group::Groups;
+use crate::statement::kind::Sharing;
+use crate::statement::{Kinds, NodeId};
+
+/// The kinds and groups that a policy may name.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    pub(super) kinds: BTreeMap<String, Sharing>,
+    pub(super) groups: Groups,
+}
+
+impl Known {
+    /// The kinds of this node, each with the sharing class of its newest version, and the groups of its configuration.
+    pub fn new(kinds: &Kinds, groups: &Groups) -> Self {
+        // in the order of versions, so the newest stays
+        let kinds = kinds.all().map(|kind| (kind.typ.kind.clone(), kind.sharing)).collect();
+        Self { kinds, groups: groups.clone() }
+    }
+}
+
+/// Types of entities, parsed once.
+#[derive(Clone, Debug)]
+pub(super) struct Words {
+    types: HashMap<&'static str, EntityTypeName>,
+}
+
+const TYPES: [&str; 13] = [
+    "Action",
+    "Group",
+    "Kind",
+    "Node",
+    "Province",
+    "Purpose",
+    "Region",
+    "Repair",
+    "RepairType",
+    "Revocation",
+    "Severity",
+    "Sharing",
+    "Statement",
+];
+
+impl Words {
+    pub(super) fn new() -> Result<Self, ParseErrors> {
+        let types = TYPES.into_iter().map(|name| Ok((name, name.parse()?))).collect::<Result<_, ParseErrors>>()?;
+        Ok(Self { types })
+    }
+
+    /// `of::"id"`.
+    #[expect(clippy::indexing_slicing, reason = "only names of TYPES are asked for, in this module")]
+    pub(super) fn uid(&self, of: &'static str, id: &str) -> EntityUid {
+        EntityUid::from_type_name_and_id(self.types[of].clone(), EntityId::new(id))
+    }
+
+    /// A reference to `of::"id"`.
+    pub(super) fn reference(&self, of: &'static str, id: &str) -> Value {
+        Value::new_entity_uid(self.uid(of, id))
+    }
+
+    /// A node, with the region, province and groups that it is in.
+    pub(super) fn node(&self, node: &NodeId, known: &Known) -> Result<Entity, EntityAttrEvaluationError> {
+        let (region, province) = (node.division(), &node.division()[..2]);
+        let mut parents = HashSet::from([self.uid("Region", region), self.uid("Province", province)]);
+        let groups = known.groups.iter().filter(|(_, members)| members.iter().any(|member| member.is(node)));
+        parents.extend(groups.map(|(name, _)| self.uid("Group", name)));
+        let attributes = HashMap::from([
+            ("region".to_owned(), self.reference("Region", region)),
+            ("province".to_owned(), self.reference("Province", province)),
+        ]);
+        Entity::new(self.uid("Node", node.as_str()), attributes, parents)
+    }
+
+    /// A kind, with its sharing class. One that is not known here counts as not shared.
+    pub(super) fn kind(&self, kind: &str, known: &Known) -> Result<Entity, EntityAttrEvaluationError> {
+        let sharing = match known.kinds.get(kind) {
+            Some(Sharing::Unconditional) => "unconditional",
+            Some(Sharing::Conditional) => "conditional",
+            Some(Sharing::None) | None => "none",
+        };
+        let attributes = HashMap::from([("sharing".to_owned(), self.reference("Sharing", sharing))]);
+        Entity::new(self.uid("Kind", kind), attributes, HashSet::new())
+    }
+}
