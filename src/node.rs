@@ -11,6 +11,7 @@ pub mod federation;
 pub mod lookup;
 pub mod metrics;
 pub mod peers;
+pub mod policies;
 pub mod publish;
 mod reload;
 pub mod rotate;
@@ -29,6 +30,7 @@ use crate::config::Config;
 use crate::log::Origin;
 use crate::log::appender::{AppendError, Appender};
 use crate::log::origin::LogName;
+use crate::policy::{InForce, PolicyFaults};
 use crate::statement::kind::SchemaError;
 use crate::statement::{Kinds, NodeId};
 use crate::store::{Db, LogRow, StoreError};
@@ -48,6 +50,8 @@ pub struct Node {
     pub db: Db,
     /// The kinds that it knows.
     pub kinds: Kinds,
+    /// The policies that it goes by.
+    pub policies: InForce,
     /// The present.
     pub clock: Clock,
     /// Its peers.
@@ -76,6 +80,9 @@ pub enum NodeError {
     /// The schemas.
     #[error("schemas: {0}")]
     Schema(#[from] SchemaError),
+    /// The policies.
+    #[error("policies: {0}")]
+    Policy(#[from] PolicyFaults),
     /// A key file.
     #[error("keys: {0}")]
     Key(#[from] KeyFileError),
@@ -108,10 +115,11 @@ pub enum NodeError {
 }
 
 impl Node {
-    /// Opens the store, reads keys, certificate, kinds and peers, and starts the appenders of both logs.
+    /// Opens the store, reads keys, certificate, kinds, policies and peers, and starts the appenders of both logs.
     pub async fn open(config: Config, clock: Clock) -> Result<Self, NodeError> {
         let id = config.node.id.clone();
         let kinds = kinds(&config)?;
+        let policies = InForce::new(policies::policies(&config, &kinds)?);
         let passphrases = Passphrases::of_node(config.files.passphrase.clone());
         let keys = KeyStore::with_tokens(&config.files.keys, passphrases.clone(), config.keys.all());
         let db = Db::open(config.store.expose()).await?;
@@ -143,6 +151,7 @@ impl Node {
             config: Arc::new(config),
             id,
             kinds,
+            policies,
             clock,
             keys,
             passphrases,

@@ -11,6 +11,7 @@ mod init;
 mod key;
 mod peer;
 mod person;
+mod policy;
 mod query;
 mod record;
 mod serve;
@@ -59,6 +60,9 @@ enum Command {
     /// Draw up, sign, take and show the federation's member lists 联盟成员名单
     #[command(subcommand)]
     Federation(federation::Federation),
+    /// Check, show, write out and try the policies that decide on access and recognition 访问与互认策略
+    #[command(subcommand)]
+    Policy(policy::Policy),
     /// Show all that this node and its mirrors hold about a subject, or find subjects by name
     Record(record::Record),
     /// Ask peers about a subject, for a stated purpose; query and answer are kept as proof 信用核查
@@ -87,6 +91,7 @@ impl Command {
             Self::Peer(peer) => Box::pin(peer.run(&shared)).await,
             Self::Key(key) => Box::pin(key.run(&shared)).await,
             Self::Federation(federation) => Box::pin(federation.run(&shared)).await,
+            Self::Policy(policy) => policy.run(&shared).await,
             Self::Record(record) => record.run(&shared).await,
             Self::Query(query) => Box::pin(query.run(&shared)).await,
             Self::Import(import) => import.run(&shared).await,

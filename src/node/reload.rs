@@ -1,6 +1,8 @@
-//! The node's own certificate, renewed while it serves: the files are looked at, and what they say is shown from the next
-//! handshake on, if it serves. Files are written one after the other and not at once, so a pair that does not fit is
-//! left alone, and the old one goes on until it does.
+//! What is read again while a node serves. A change that cannot be taken is told once, and what was before goes on.
+//!
+//! The node's own certificate: the files are looked at, and what they say is shown from the next handshake on, if it serves.
+//! Files are written one after the other and not at once, so a pair that does not fit is left alone, and the old one goes
+//! on until it does. Policies, and whatever else is a text that somebody edits, go by [`keep_reading`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +22,51 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often what was refused is tried again unchanged: a newer descriptor may name its authority. Opening an encrypted key
 /// is work.
 const TRY_EVERY: Duration = Duration::from_secs(5);
+
+/// What a look at some files came to.
+pub(super) enum Reading<T> {
+    /// They say what is in force.
+    Same,
+    /// They say something else, and it is valid.
+    New(T),
+}
+
+/// Looks for ever, each second: `read` says whether `what` has changed, `take` puts it in force. A fault is told once, until
+/// it is another or mended.
+pub(super) async fn keep_reading<T, E, F>(
+    what: &'static str,
+    mut read: impl FnMut() -> Result<Reading<T>, E> + Send + 'static,
+    mut take: impl FnMut(T) -> F,
+) where
+    T: Send + 'static,
+    E: std::fmt::Display + Send + 'static,
+    F: Future<Output = ()>,
+{
+    let mut complaint = None;
+    loop {
+        sleep(LOOK_EVERY).await;
+        let looked = tokio::task::spawn_blocking(move || {
+            let reading = read();
+            (read, reading)
+        });
+        let reading = looked.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+        read = reading.0;
+        complaint = match reading.1 {
+            Ok(Reading::Same) => None,
+            Ok(Reading::New(new)) => {
+                take(new).await;
+                None
+            }
+            Err(error) => {
+                let error = error.to_string();
+                if complaint.as_ref() != Some(&error) {
+                    tracing::error!(what, error, "what has changed has a fault and is not taken; the old goes on");
+                }
+                Some(error)
+            }
+        };
+    }
+}
 
 /// The node's certificate as its files have it now.
 pub(super) fn read_identity(config: &Config, clock: Clock) -> Result<Identity, NodeError> {

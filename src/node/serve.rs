@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::peers::Peers;
+use super::policies::PolicyKeeper;
 use super::reload::Keeper;
 use super::{Node, NodeError, metrics, rng, warnings};
 use crate::exchange::pull::Surroundings;
@@ -57,6 +58,7 @@ impl Bound {
     pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<(), NodeError> {
         let Self { node, peer, local, .. } = self;
         metrics::begin();
+        let policies = PolicyKeeper::start(&node).await?;
         let answerer = node.answerer().await?;
         let (stop, stopping) = watch::channel(false);
         let news = News::start(node.db.clone());
@@ -99,6 +101,7 @@ impl Bound {
             db: node.db.clone(),
         };
         tasks.spawn(until(stopping.clone(), keeper.keep()));
+        tasks.spawn(until(stopping.clone(), policies.keep()));
         let (config, seen) = (Arc::clone(&node.config), node.identity.seen.clone());
         let telling = warnings::keep_telling(node.db.clone(), config, node.clock.clone(), seen);
         tasks.spawn(until(stopping.clone(), telling));

@@ -18,6 +18,7 @@
 //! | `invitation.rs` | `invitation` |
 //! | `account.rs` | `account` |
 //! | `pending.rs` | `pending_change` |
+//! | `policy.rs` | `policy_set`, `policy_in_force` |
 //! | `certificate.rs` | `certificate` |
 //! | `query.rs` | `answered`, `heard` |
 //! | `member_list.rs` | `member_list` |
@@ -36,6 +37,7 @@ pub mod peer;
 pub mod peer_state;
 pub mod pending;
 mod picked_up;
+mod policy;
 mod project;
 pub mod query;
 pub mod record;
