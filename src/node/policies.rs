@@ -92,7 +92,7 @@ impl PolicyKeeper {
             }
         };
         if config.policy.is_some() {
-            keep_reading("policies", read, take).await;
+            Box::pin(keep_reading("policies", read, take)).await;
         }
     }
 }

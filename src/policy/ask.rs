@@ -3,6 +3,7 @@
 use cedar_policy::RestrictedExpression as Value;
 
 use super::cedar::{Case, Policies, Question, Verdict};
+use super::words::NotMade;
 use crate::record::Purpose;
 use crate::statement::{Digest, NodeId};
 
@@ -100,14 +101,11 @@ impl Policies {
     pub(super) fn judge_ask(&self, asked: &Asked) -> Verdict {
         let [active, basis, person, authorised] = asked.flags.map(Value::new_bool);
         let question = || {
-            Ok::<_, cedar_policy::EntityAttrEvaluationError>(Question {
+            Ok::<_, NotMade>(Question {
                 principal: self.words.uid("Node", asked.asker.as_str()),
                 action: "ask",
                 resource: self.words.uid("Kind", &asked.kind),
-                entities: vec![
-                    self.words.node(&asked.asker, &self.known)?,
-                    self.words.kind(&asked.kind, &self.known)?,
-                ],
+                entities: vec![self.words.node(&asked.asker, &self.known)?, self.words.kind(&asked.kind, &self.known)?],
                 context: vec![
                     ("active", active),
                     ("purpose", self.words.reference("Purpose", asked.purpose.as_str())),

@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use cedar_policy::{Authorizer, Context, Decision, Entities, Entity, EntityUid, PolicySet, Request, RestrictedExpression, Schema};
+use cedar_policy::{
+    Authorizer, Context, Decision, Entities, Entity, EntityUid, PolicySet, Request, RestrictedExpression, Schema,
+};
 
 use super::ask::Asked;
-use super::fault::{PolicyFault, PolicyFaults};
-use super::files::{Files, SCHEMA};
+use super::fault::PolicyFaults;
+use super::files::Files;
 use super::hold::HoldCase;
 use super::read::{self, Told};
-use super::words::{Known, Words};
+use super::words::{Known, NotMade, Words};
 use crate::statement::Digest;
 
 /// So many verdicts are remembered; then it begins anew. What may be asked takes few values, so there it ends by itself.
@@ -74,7 +76,7 @@ impl Policies {
     /// The policies of some files.
     pub fn of(files: Files, known: Known) -> Result<Self, PolicyFaults> {
         let schema = read::schema()?;
-        let words = Words::new().map_err(|error| PolicyFault::of(SCHEMA.0, SCHEMA.1, 0, &error))?;
+        let words = Words::new()?;
         let (set, told) = read::read(&files, &known, &schema)?;
         Ok(Self { digest: files.digest(), files, set, told, schema, known, words, remembered: RwLock::default() })
     }
@@ -109,7 +111,7 @@ impl Policies {
     }
 
     /// What the policies say.
-    pub(super) fn judge(&self, question: Result<Question, impl std::fmt::Display>) -> Verdict {
+    pub(super) fn judge(&self, question: Result<Question, NotMade>) -> Verdict {
         let asked = question.map_err(|error| error.to_string()).and_then(|question| self.request(question));
         let (request, entities) = match asked {
             Ok(asked) => asked,

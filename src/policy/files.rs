@@ -7,8 +7,7 @@ use super::fault::{PolicyFault, PolicyFaults};
 use crate::statement::Digest;
 
 /// The schema: what policies can speak of. It belongs to the program, so a folder may hold a copy but no other.
-pub(super) const SCHEMA: (&str, &str) =
-    ("kaopu.cedarschema", include_str!("../../config/policy/kaopu.cedarschema"));
+pub(super) const SCHEMA: (&str, &str) = ("kaopu.cedarschema", include_str!("../../config/policy/kaopu.cedarschema"));
 
 macro_rules! policies {
     ($($name:literal),* $(,)?) => {
@@ -52,7 +51,9 @@ impl Files {
                 (Ok(text), _) if is_schema && text == SCHEMA.1 => {}
                 (Ok(_), _) if is_schema => faults.push(PolicyFault::of_file(&path.display().to_string(), OTHER_SCHEMA)),
                 (Ok(text), Some(name)) => all.push((name.to_owned(), text)),
-                (Ok(_), None) => faults.push(PolicyFault::of_file(&path.display().to_string(), "its name is not UTF-8")),
+                (Ok(_), None) => {
+                    faults.push(PolicyFault::of_file(&path.display().to_string(), "its name is not UTF-8"));
+                }
                 (Err(error), _) => faults.push(PolicyFault::of_file(&path.display().to_string(), error)),
             }
         }

@@ -1,11 +1,12 @@
 //! May a node hold the body of an addressed statement? Asked only of those whom its audience names: policies narrow it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use cedar_policy::{Entity, RestrictedExpression as Value};
+use cedar_policy::RestrictedExpression as Value;
 
 use super::cedar::{Case, Policies, Question, Verdict};
+use super::words::{NotMade, Words};
 use crate::statement::NodeId;
 
 /// A body that a node wants.
@@ -39,20 +40,20 @@ impl Policies {
     fn judge_hold(&self, case: &HoldCase) -> Verdict {
         let question = || {
             let resource = self.words.uid("Statement", &case.kind);
-            let attributes = HashMap::from([
-                ("issuer".to_owned(), self.words.reference("Node", case.issuer.as_str())),
-                ("kind".to_owned(), self.words.reference("Kind", &case.kind)),
-                ("person".to_owned(), Value::new_bool(case.person)),
-            ]);
+            let attributes = [
+                ("issuer", self.words.reference("Node", case.issuer.as_str())),
+                ("kind", self.words.reference("Kind", &case.kind)),
+                ("person", Value::new_bool(case.person)),
+            ];
             let mut entities = vec![
                 self.words.node(&case.holder, &self.known)?,
                 self.words.kind(&case.kind, &self.known)?,
-                Entity::new(resource.clone(), attributes, HashSet::new())?,
+                Words::entity(resource.clone(), attributes, HashSet::new())?,
             ];
             if case.issuer != case.holder {
                 entities.push(self.words.node(&case.issuer, &self.known)?);
             }
-            Ok::<_, cedar_policy::EntityAttrEvaluationError>(Question {
+            Ok::<_, NotMade>(Question {
                 principal: self.words.uid("Node", case.holder.as_str()),
                 action: "hold",
                 resource,

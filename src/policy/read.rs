@@ -63,7 +63,7 @@ pub(super) fn read(
     let mut set = PolicySet::new();
     let mut by_id: BTreeMap<String, Found<'_>> = BTreeMap::new();
     for (name, text) in files.iter() {
-        for found in parse(files.shown(name), text, &mut faults) {
+        for found in parse(&files.shown(name), text, &mut faults) {
             faults.extend(found.check(known));
             let Some(id) = found.policy.annotation("id").filter(|id| is_id(id)).map(str::to_owned) else { continue };
             if let Some(first) = by_id.get(&id) {
@@ -118,18 +118,18 @@ fn validate(set: &PolicySet, schema: &Schema, by_id: &BTreeMap<String, Found<'_>
 }
 
 /// The policies of one file in their order. Where one cannot be parsed, none of the file's can.
-fn parse<'a>(file: String, text: &'a str, faults: &mut Vec<PolicyFault>) -> Vec<Found<'a>> {
+fn parse<'a>(file: &str, text: &'a str, faults: &mut Vec<PolicyFault>) -> Vec<Found<'a>> {
     let set: PolicySet = match text.parse() {
         Ok(set) => set,
         Err(errors) => {
             let errors: &cedar_policy::ParseErrors = &errors;
-            faults.extend(errors.iter().map(|error| PolicyFault::of(&file, text, text.len(), error)));
+            faults.extend(errors.iter().map(|error| PolicyFault::of(file, text, text.len(), error)));
             return Vec::new();
         }
     };
     for template in set.templates() {
         let at = text.find(&template.to_cedar()).unwrap_or(0);
-        faults.push(PolicyFault::at(&file, text, at, "a template with slots (?principal) decides nothing here"));
+        faults.push(PolicyFault::at(file, text, at, "a template with slots (?principal) decides nothing here"));
     }
     // the parser numbers them as they stand: policy0, policy1 …
     let number = |policy: &Policy| policy.id().to_string().trim_start_matches("policy").parse().unwrap_or(usize::MAX);
@@ -140,7 +140,7 @@ fn parse<'a>(file: String, text: &'a str, faults: &mut Vec<PolicyFault>) -> Vec<
         let own = policy.to_cedar().unwrap_or_default();
         let at = text.get(end..).and_then(|rest| rest.find(&own)).map_or(end, |at| end + at);
         end = at + own.len();
-        Found { policy, file: file.clone(), text, at }
+        Found { policy, file: file.to_owned(), text, at }
     };
     policies.into_iter().map(place).collect()
 }
@@ -164,7 +164,9 @@ impl Found<'_> {
             if !ANNOTATIONS.contains(&key) {
                 faults.push(self.fault(format_args!("@{key} means nothing here; known are @id, @title and @reason")));
             } else if value.is_empty() || value.chars().count() > LONGEST_TEXT || value.chars().any(char::is_control) {
-                faults.push(self.fault(format_args!("@{key} needs a text of one line, at most {LONGEST_TEXT} characters")));
+                faults.push(
+                    self.fault(format_args!("@{key} needs a text of one line, at most {LONGEST_TEXT} characters")),
+                );
             } else if key == "reason" && self.policy.effect() == Effect::Permit {
                 faults.push(self.fault("@reason is told to whom a policy forbids; this one permits, @title says what"));
             }

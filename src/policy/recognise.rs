@@ -2,11 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use cedar_policy::{Entity, EntityAttrEvaluationError, RestrictedExpression as Value};
+use cedar_policy::{Entity, RestrictedExpression as Value};
 use jiff::civil::Date;
 use serde_json::{Map, Value as Json};
 
 use super::cedar::{Policies, Question};
+use super::words::NotMade;
 use crate::record::{Amount, Severity, date};
 use crate::statement::{Digest, NodeId, Statement, Subject};
 
@@ -120,7 +121,7 @@ impl RepairCase {
         })
     }
 
-    fn entity(&self, policies: &Policies) -> Result<Entity, EntityAttrEvaluationError> {
+    fn entity(&self, policies: &Policies) -> Result<Entity, NotMade> {
         let words = &policies.words;
         let text = |text: &str| Value::new_string(text.to_owned());
         let yuan = |amount: &Option<Amount>| Value::new_long(amount.as_ref().map_or(0, Amount::yuan));
@@ -144,14 +145,14 @@ impl RepairCase {
             attributes.insert("days_since_record", Value::new_long(days_between(decided, self.decided)));
         }
         let attributes = attributes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        Entity::new(words.uid(self.type_name(), "this"), attributes, HashSet::new())
+        Ok(Entity::new(words.uid(self.type_name(), "this"), attributes, HashSet::new())?)
     }
 
     fn type_name(&self) -> &'static str {
         if self.revokes { "Revocation" } else { "Repair" }
     }
 
-    fn question(&self, action: &'static str, policies: &Policies) -> Result<Question, EntityAttrEvaluationError> {
+    fn question(&self, action: &'static str, policies: &Policies) -> Result<Question, NotMade> {
         let (words, known) = (&policies.words, &policies.known);
         let mut entities = vec![words.node(&self.by, known)?, words.kind(&self.kind, known)?, self.entity(policies)?];
         if self.by != self.record_issuer {

@@ -137,7 +137,11 @@ fn the_defaults_recognise_what_peers_repaired_of_their_own_and_leave_the_serious
     for (case, outcome, ids) in [
         (repair(), Outcome::Recognised, "decide-alone recognise-own"),
         (RepairCase { severity: Some(Severity::Minor), ..repair() }, Outcome::Recognised, "decide-alone recognise-own"),
-        (RepairCase { severity: None, record_decided: None, ..repair() }, Outcome::Recognised, "decide-alone recognise-own"),
+        (
+            RepairCase { severity: None, record_decided: None, ..repair() },
+            Outcome::Recognised,
+            "decide-alone recognise-own",
+        ),
         (serious(), Outcome::Pending, "recognise-own serious-by-person"),
         (listing("严重失信主体名单"), Outcome::Pending, "recognise-own serious-by-person"),
         (listing("经营异常名录"), Outcome::Recognised, "decide-alone recognise-own"),
@@ -161,13 +165,8 @@ fn the_defaults_recognise_what_peers_repaired_of_their_own_and_leave_the_serious
 fn the_defaults_let_those_hold_whom_an_audience_names() {
     let policies = builtin();
     let hold = |kind: &str, active| {
-        let case = HoldCase {
-            holder: node("341200"),
-            active,
-            issuer: node("340500"),
-            kind: kind.to_owned(),
-            person: false,
-        };
+        let case =
+            HoldCase { holder: node("341200"), active, issuer: node("340500"), kind: kind.to_owned(), person: false };
         policies.may_hold(case).permitted
     };
     assert!(hold("contract", true) && !hold("contract", false));
@@ -186,7 +185,11 @@ fn a_region_is_refused_with_its_reason_and_its_revocations_are_not() {
     };
     for id in ["341000", "341000.scjg"] {
         let refused = of(id, false);
-        assert_eq!((refused.outcome, refused.reason.as_deref()), (Outcome::Refused, Some("黄山市的修复暂不认可")), "{id}");
+        assert_eq!(
+            (refused.outcome, refused.reason.as_deref()),
+            (Outcome::Refused, Some("黄山市的修复暂不认可")),
+            "{id}"
+        );
         assert_eq!(refused.policies, ["no-repairs-of-huangshan"]);
         assert_eq!(of(id, true).outcome, Outcome::Recognised, "{id}");
     }
@@ -252,7 +255,7 @@ fn another_set_comes_into_force_as_a_whole() {
 /// How long a decision takes: `cargo test --release --lib policy::tests::how_long -- --ignored --nocapture`.
 #[test]
 #[ignore = "a measurement"]
-#[expect(clippy::print_stdout, clippy::disallowed_methods, reason = "it measures")]
+#[expect(clippy::disallowed_methods, reason = "it measures")]
 fn how_long_a_decision_takes() {
     let each = |what: &str, rounds: u32, mut work: Box<dyn FnMut(u32)>| {
         let begun = std::time::Instant::now();

@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use cedar_policy::{
-    Entity, EntityAttrEvaluationError, EntityId, EntityTypeName, EntityUid, ParseErrors, RestrictedExpression as Value,
+    Entity, EntityAttrEvaluationError, EntityId, EntityTypeName, EntityUid, RestrictedExpression as Value,
 };
 
+use super::fault::PolicyFault;
+use super::files::SCHEMA;
 use super::group::Groups;
 use crate::statement::kind::Sharing;
 use crate::statement::{Kinds, NodeId};
@@ -25,6 +27,9 @@ impl Known {
         Self { kinds, groups: groups.clone() }
     }
 }
+
+/// Why an entity could not be made.
+pub(super) type NotMade = Box<EntityAttrEvaluationError>;
 
 /// Types of entities, parsed once.
 #[derive(Clone, Debug)]
@@ -49,8 +54,12 @@ const TYPES: [&str; 13] = [
 ];
 
 impl Words {
-    pub(super) fn new() -> Result<Self, ParseErrors> {
-        let types = TYPES.into_iter().map(|name| Ok((name, name.parse()?))).collect::<Result<_, ParseErrors>>()?;
+    pub(super) fn new() -> Result<Self, PolicyFault> {
+        let mut types = HashMap::new();
+        for name in TYPES {
+            let parsed = name.parse().map_err(|error| PolicyFault::of(SCHEMA.0, SCHEMA.1, 0, &error));
+            types.insert(name, parsed?);
+        }
         Ok(Self { types })
     }
 
@@ -65,27 +74,34 @@ impl Words {
         Value::new_entity_uid(self.uid(of, id))
     }
 
+    /// An entity that is in others.
+    pub(super) fn entity<const N: usize>(
+        uid: EntityUid,
+        attributes: [(&'static str, Value); N],
+        parents: HashSet<EntityUid>,
+    ) -> Result<Entity, NotMade> {
+        let attributes = attributes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        Ok(Entity::new(uid, attributes, parents)?)
+    }
+
     /// A node, with the region, province and groups that it is in.
-    pub(super) fn node(&self, node: &NodeId, known: &Known) -> Result<Entity, EntityAttrEvaluationError> {
+    pub(super) fn node(&self, node: &NodeId, known: &Known) -> Result<Entity, NotMade> {
         let (region, province) = (node.division(), &node.division()[..2]);
         let mut parents = HashSet::from([self.uid("Region", region), self.uid("Province", province)]);
         let groups = known.groups.iter().filter(|(_, members)| members.iter().any(|member| member.is(node)));
         parents.extend(groups.map(|(name, _)| self.uid("Group", name)));
-        let attributes = HashMap::from([
-            ("region".to_owned(), self.reference("Region", region)),
-            ("province".to_owned(), self.reference("Province", province)),
-        ]);
-        Entity::new(self.uid("Node", node.as_str()), attributes, parents)
+        let attributes =
+            [("region", self.reference("Region", region)), ("province", self.reference("Province", province))];
+        Self::entity(self.uid("Node", node.as_str()), attributes, parents)
     }
 
     /// A kind, with its sharing class. One that is not known here counts as not shared.
-    pub(super) fn kind(&self, kind: &str, known: &Known) -> Result<Entity, EntityAttrEvaluationError> {
+    pub(super) fn kind(&self, kind: &str, known: &Known) -> Result<Entity, NotMade> {
         let sharing = match known.kinds.get(kind) {
             Some(Sharing::Unconditional) => "unconditional",
             Some(Sharing::Conditional) => "conditional",
             Some(Sharing::None) | None => "none",
         };
-        let attributes = HashMap::from([("sharing".to_owned(), self.reference("Sharing", sharing))]);
-        Entity::new(self.uid("Kind", kind), attributes, HashSet::new())
+        Self::entity(self.uid("Kind", kind), [("sharing", self.reference("Sharing", sharing))], HashSet::new())
     }
 }

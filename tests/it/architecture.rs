@@ -47,10 +47,7 @@ const IMPURE_CRATES: &[&str] = &["tokio", "axum", "sqlx", "reqwest", "rustls", "
 const BELOW: &[(&str, &[&str])] = &[
     ("statement/", &["policy", "import", "log", "store", "trust", "exchange", "audit", "node", "http", "cli"]),
     ("record/", &["policy", "import", "log", "store", "trust", "exchange", "audit", "node", "http", "cli"]),
-    (
-        "policy/",
-        &["import", "log", "store", "trust", "exchange", "audit", "config", "node", "http", "cli"],
-    ),
+    ("policy/", &["import", "log", "store", "trust", "exchange", "audit", "config", "node", "http", "cli"]),
     ("log/", &["import", "trust", "exchange", "audit", "node", "http", "cli"]),
     ("store/", &["import", "trust", "exchange", "audit", "node", "http", "cli"]),
     ("import/", &["trust", "exchange", "audit", "node", "http", "cli"]),

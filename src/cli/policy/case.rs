@@ -2,8 +2,7 @@
 
 use jiff::civil::Date;
 use kaopu::policy::{AskCase, HoldCase, Policies, RepairCase};
-use kaopu::record::Amount;
-use kaopu::record::purpose::Purpose;
+use kaopu::record::{Amount, Purpose, Severity};
 use kaopu::statement::NodeId;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -77,7 +76,7 @@ pub struct Repair {
     kind: String,
     #[serde(default)]
     person: bool,
-    severity: Option<String>,
+    severity: Option<Severity>,
     #[serde(default)]
     categories: Vec<String>,
     list: Option<String>,

@@ -23,27 +23,67 @@ fn a_fault_is_told_with_its_line_column_and_reason() {
         ("@id(\"x\")\npermit (principal, action, resource)", "5:37", "unexpected end of input"),
         ("@id(\"x\")\npermit (principal, action, resource)\nwhen { context.purpose = 1 };", "6:8", "'='"),
         // not what the schema says
-        ("@id(\"x\")\npermit (principal, action == Action::\"ask\", resource)\nwhen { context.purpos == Purpose::\"award\" };", "6:8", "purpos"),
-        ("@id(\"x\")\npermit (principal, action == Action::\"ask\", resource)\nwhen {\n  context.basis > 3 };", "7:3", "Long"),
+        (
+            "@id(\"x\")\npermit (principal, action == Action::\"ask\", resource)\nwhen { context.purpos == Purpose::\"award\" };",
+            "6:8",
+            "purpos",
+        ),
+        (
+            "@id(\"x\")\npermit (principal, action == Action::\"ask\", resource)\nwhen {\n  context.basis > 3 };",
+            "7:3",
+            "Long",
+        ),
         ("@id(\"x\")\npermit (principal, action == Action::\"asks\", resource);", "5:30", "asks"),
         ("@id(\"x\")\npermit (principal == Nod::\"340500\", action, resource);", "5:22", "Nod"),
-        ("@id(\"x\")\npermit (principal, action == Action::\"ask\", resource)\nwhen { context.purpose == Purpose::\"finanse\" };", "6:27", "finanse"),
-        ("@id(\"x\")\nforbid (principal, action == Action::\"recognise\", resource)\nwhen { resource.record_decided < 20260401 };", "6:8", "record_decided"),
+        (
+            "@id(\"x\")\npermit (principal, action == Action::\"ask\", resource)\nwhen { context.purpose == Purpose::\"finanse\" };",
+            "6:27",
+            "finanse",
+        ),
+        (
+            "@id(\"x\")\nforbid (principal, action == Action::\"recognise\", resource)\nwhen { resource.record_decided < 20260401 };",
+            "6:8",
+            "record_decided",
+        ),
         // never applies
         ("@id(\"x\")\nforbid (principal, action == Action::\"ask\", resource is Repair);", "4:1", "for policy"),
         ("@id(\"x\")\nforbid (principal, action == Action::\"ask\", resource)\nwhen { false };", "4:1", "impossible"),
         // entities that are none
         ("@id(\"x\")\nforbid (principal, action == Action::\"ask\", resource == Kind::\"penaly\");", "5:57", "no kind"),
-        ("@id(\"x\")\nforbid (principal in Group::\"delta\", action == Action::\"ask\", resource);", "5:22", "no group"),
-        ("@id(\"x\")\nforbid (principal in Region::\"3410\", action == Action::\"ask\", resource);", "5:22", "six digits"),
-        ("@id(\"x\")\nforbid (principal in Province::\"341000\", action == Action::\"ask\", resource);", "5:22", "two digits"),
-        ("@id(\"x\")\nforbid (principal == Node::\"黄山\", action == Action::\"ask\", resource);", "5:22", "no node id"),
+        (
+            "@id(\"x\")\nforbid (principal in Group::\"delta\", action == Action::\"ask\", resource);",
+            "5:22",
+            "no group",
+        ),
+        (
+            "@id(\"x\")\nforbid (principal in Region::\"3410\", action == Action::\"ask\", resource);",
+            "5:22",
+            "six digits",
+        ),
+        (
+            "@id(\"x\")\nforbid (principal in Province::\"341000\", action == Action::\"ask\", resource);",
+            "5:22",
+            "two digits",
+        ),
+        (
+            "@id(\"x\")\nforbid (principal == Node::\"黄山\", action == Action::\"ask\", resource);",
+            "5:22",
+            "no node id",
+        ),
         // names
         ("permit (principal, action == Action::\"ask\", resource);", "4:1", "@id"),
-        ("@id(\"x\") @title(\"中\") forbid (principal in Region::\"3410\", action == Action::\"ask\", resource);", "4:43", "digits"),
+        (
+            "@id(\"x\") @title(\"中\") forbid (principal in Region::\"3410\", action == Action::\"ask\", resource);",
+            "4:43",
+            "digits",
+        ),
         ("@id(\"good\")\npermit (principal, action == Action::\"ask\", resource);", "4:1", "policy/a.cedar:2:1"),
         ("@id(\"X y\")\npermit (principal, action == Action::\"ask\", resource);", "4:1", "no name"),
-        ("@id(\"x\") @outcome(\"pending\")\npermit (principal, action == Action::\"ask\", resource);", "4:1", "@outcome"),
+        (
+            "@id(\"x\") @outcome(\"pending\")\npermit (principal, action == Action::\"ask\", resource);",
+            "4:1",
+            "@outcome",
+        ),
         ("@id(\"x\") @reason(\"why\")\npermit (principal, action == Action::\"ask\", resource);", "4:1", "@reason"),
         ("@id(\"x\") @reason(\"\")\nforbid (principal, action == Action::\"ask\", resource);", "4:1", "@reason"),
         ("@id(\"x\")\npermit (principal == ?principal, action == Action::\"ask\", resource);", "4:1", "template"),
