@@ -255,7 +255,7 @@ fn another_set_comes_into_force_as_a_whole() {
 /// How long a decision takes: `cargo test --release --lib policy::tests::how_long -- --ignored --nocapture`.
 #[test]
 #[ignore = "a measurement"]
-#[expect(clippy::disallowed_methods, reason = "it measures")]
+#[expect(clippy::print_stdout, reason = "it measures")]
 fn how_long_a_decision_takes() {
     let each = |what: &str, rounds: u32, mut work: Box<dyn FnMut(u32)>| {
         let begun = std::time::Instant::now();
