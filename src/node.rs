@@ -13,6 +13,7 @@ pub mod metrics;
 pub mod peers;
 pub mod policies;
 pub mod publish;
+pub mod quality;
 mod reload;
 pub mod rotate;
 pub mod serve;

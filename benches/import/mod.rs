@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use kaopu::clock::Clock;
 use kaopu::import::PersonKey;
 use kaopu::import::upload::{Import, Origin};
+use kaopu::import::weigh::Punctuality;
 use kaopu::log::appender::Submission;
+use kaopu::record::{Calendar, Rules};
 use kaopu::statement::Kinds;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
@@ -43,6 +45,7 @@ pub async fn measure(kind: Kind, rows: u64) -> Imported {
         persons: Arc::new(PersonKey::generate(&mut rng)),
         records: records.clone(),
         clock: Clock::fixed(NOW * 1000),
+        punctuality: Punctuality::new(Calendar::built_in().expect("a calendar"), &Rules::built_in().expect("rules")),
     };
     let origin = Origin { file: "示例.csv".to_owned(), department: None, operator: "示例".to_owned() };
 

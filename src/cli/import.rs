@@ -18,6 +18,7 @@ use self::receipts::{Faults, Target};
 use kaopu::import::upload::{Import as Run, Origin};
 use kaopu::import::{self, NotAnUpload, PersonKey, Receipt, Sheet};
 
+use kaopu::import::weigh::Punctuality;
 use kaopu::statement::Kind;
 use kaopu::trust::keys::{Passphrases, file::read_sealed};
 
@@ -72,6 +73,7 @@ async fn run(args: &Import, shared: &Shared, target: Option<&Target>) -> Result<
         persons: Arc::new(person_key(&node.config.files.keys, &node.passphrases)?),
         records: node.records.clone(),
         clock: node.clock.clone(),
+        punctuality: Punctuality::new(node.config.calendar()?, &node.config.rules()?),
     };
     let mut all_finished = true;
     let mut shown = 0;

@@ -13,6 +13,7 @@ mod peer;
 mod person;
 mod policy;
 mod query;
+mod quality;
 mod record;
 mod serve;
 mod status;
@@ -72,6 +73,8 @@ enum Command {
     /// List uploads and show their receipts
     #[command(subcommand)]
     Upload(upload::Upload),
+    /// Show how timely, accurate and complete each department's files were in a month 双公示评估
+    Quality(quality::ShowQuality),
     /// Export logs, and verify exported ones
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -96,6 +99,7 @@ impl Command {
             Self::Query(query) => Box::pin(query.run(&shared)).await,
             Self::Import(import) => import.run(&shared).await,
             Self::Upload(upload) => upload.run(&shared).await,
+            Self::Quality(quality) => quality.run(&shared).await,
             Self::Audit(audit) => Box::pin(audit.run(&shared)).await,
             Self::Status(status) => status.run(&shared).await,
             Self::Doctor(doctor) => doctor.run(&shared).await,

@@ -14,6 +14,7 @@
 //! | `row.rs` | a row judged: a body and its subject, or faults |
 //! | `receipt.rs` | what the department gets back |
 //! | `fault_file.rs` | faults of a rehearsal, kept aside |
+//! | `weigh.rs` | what a row counts for in the figures of data quality |
 //! | `upload.rs` | an upload run against the store |
 //!
 //! Every reader runs in constant memory (spreadsheets: in bounded memory) and calls back row by row; a file is read
@@ -34,6 +35,7 @@ pub mod receipt;
 pub mod row;
 pub mod sheet;
 mod veil;
+pub mod weigh;
 pub mod upload;
 mod xls;
 mod xls_guard;

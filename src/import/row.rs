@@ -10,7 +10,7 @@ use super::form::{self, Reading};
 use super::party::{self, Number};
 use super::person::PersonKey;
 use super::{Cell, Columns, SourceRow, mend};
-use crate::record::FaultCode;
+use crate::record::{FaultCode, date};
 use crate::statement::kind::{Form, Layout, Member};
 use crate::statement::{Kind, Subject};
 use crate::store::upload::FaultRow;
@@ -35,6 +35,21 @@ pub struct Judged {
     pub good: Option<Good>,
     /// Errors and warnings, in the order of the columns.
     pub faults: Vec<FaultRow>,
+    /// What the figures of data quality are made of.
+    pub measures: Measures,
+}
+
+/// What a row gives, good or not.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Measures {
+    /// The office that it says it comes from: its source, else the authority.
+    pub source: Option<String>,
+    /// The day of the decision.
+    pub decided: Option<Date>,
+    /// How many values it had to give in its layout.
+    pub required: u32,
+    /// How many of them it gave, right or wrong.
+    pub given: u32,
 }
 
 /// A row that may be published.
@@ -106,7 +121,8 @@ impl<'a> Judge<'a> {
             }
         }
         self.add_up(&mut body, &at_fault);
-        for fault in self.kind.faults(&body, &at_fault, Some(self.layout), self.today) {
+        let (found, required) = self.kind.faults_of_row(&body, &at_fault, self.layout, self.today);
+        for fault in found {
             if let Some(member) = self.kind.member(&fault.member) {
                 faults.push(self.found(&came_from, member, fault.code, fault.message));
             }
@@ -115,8 +131,9 @@ impl<'a> Judge<'a> {
             let message = "该行的单元格多于表头的列，请检查是否有多余的分隔符".to_owned();
             faults.push(Found { column: None, header: None, code: FaultCode::E102, message });
         }
+        let measures = Measures::of(&body, required, &faults);
         let is_good = faults.iter().all(|fault| fault.code.is_warning());
-        Judged { good: is_good.then(|| self.good(body, row)), faults: in_order(faults, row.number) }
+        Judged { good: is_good.then(|| self.good(body, row)), faults: in_order(faults, row.number), measures }
     }
 
     /// What a member's column says in a row.
@@ -183,6 +200,20 @@ impl<'a> Judge<'a> {
             }
         };
         Good { body, subject }
+    }
+}
+
+impl Measures {
+    fn of(body: &Map<String, Value>, required: usize, faults: &[Found]) -> Self {
+        let text = |member: &str| body.get(member).and_then(Value::as_str);
+        let missing = faults.iter().filter(|fault| fault.code == FaultCode::E101).count();
+        let count = |values: usize| u32::try_from(values).unwrap_or(u32::MAX);
+        Self {
+            source: text("source").or_else(|| text("authority")).map(str::to_owned),
+            decided: text("decided").and_then(date::parse_canonical),
+            required: count(required),
+            given: count(required.saturating_sub(missing)),
+        }
     }
 }
 

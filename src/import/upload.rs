@@ -19,6 +19,7 @@ use self::chunk::Chunk;
 use self::signed::Signed;
 use super::fault_file::{FaultFile, FaultWriter};
 use super::row::Judge;
+use super::weigh::Punctuality;
 use super::{NotAnUpload, PersonKey, Sheet};
 use crate::clock::Clock;
 use crate::log::appender::{AppendError, Appender};
@@ -41,6 +42,8 @@ pub struct Import {
     pub records: Appender,
     /// The time.
     pub clock: Clock,
+    /// Within how many working days a decision is to be published.
+    pub punctuality: Punctuality,
 }
 
 /// Where an upload came from.
@@ -124,7 +127,7 @@ impl Import {
     ) -> Result<UploadRow, UploadError> {
         let upload = self.db.begin_upload(&self.new_row(sheet, origin)).await?;
         progress(Progress { done: upload.next_row, of: sheet.rows });
-        let chunks = self.read(sheet, upload.next_row);
+        let chunks = self.read(sheet, upload.next_row, origin.department.as_deref());
         let signed = self.sign(chunks, upload.id);
         self.publish(upload.id, signed, |done| progress(Progress { done, of: sheet.rows })).await?;
         let finished = self.db.upload(upload.id).await?;
@@ -141,7 +144,7 @@ impl Import {
         let cannot = |error| UploadError::Aside { folder: folder.clone(), error };
         let mut faults = FaultWriter::new(&folder).map_err(cannot)?;
         let mut counts = Counts::default();
-        let mut chunks = self.read(sheet, 0);
+        let mut chunks = self.read(sheet, 0, None);
         while let Some(chunk) = chunks.recv().await {
             let signed = Signed::sign(self, chunk?, 0).await?;
             counts = sum(counts, signed.step().counts);
@@ -153,12 +156,19 @@ impl Import {
     }
 
     /// The first stage: a thread that reads and judges.
-    fn read(&self, sheet: &Arc<Sheet>, done: u64) -> mpsc::Receiver<Result<Chunk, NotAnUpload>> {
+    fn read(
+        &self,
+        sheet: &Arc<Sheet>,
+        done: u64,
+        department: Option<&str>,
+    ) -> mpsc::Receiver<Result<Chunk, NotAnUpload>> {
         let (send, receive) = mpsc::channel(1);
         let (import, sheet) = (self.clone(), Arc::clone(sheet));
+        let today = self.clock.today();
+        let scales = self.punctuality.scales(today, department);
         tokio::task::spawn_blocking(move || {
-            let judge = Judge::new(&import.kind, &sheet.columns, import.clock.today(), &import.persons);
-            chunk::read(&import, &sheet, &judge, done, |chunk| send.blocking_send(chunk).is_ok());
+            let judge = Judge::new(&import.kind, &sheet.columns, today, &import.persons);
+            chunk::read(&import, &sheet, &judge, scales, done, |chunk| send.blocking_send(chunk).is_ok());
         });
         receive
     }

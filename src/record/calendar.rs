@@ -118,6 +118,18 @@ impl Calendar {
         Deadline { date, certain }
     }
 
+    /// The first day from which a period of `n` working days reaches `today`: what began earlier is late. Where years are
+    /// missing, from Monday to Friday.
+    pub fn oldest_in_time(&self, today: Date, n: u32) -> Date {
+        let mut oldest = today;
+        while let Ok(eve) = oldest.yesterday()
+            && self.deadline(eve, n).date >= today
+        {
+            oldest = eve;
+        }
+        oldest
+    }
+
     /// How many working days there are after `from` up to and with `to`; 0 where `to` is not after it.
     pub fn working_days_between(&self, from: Date, to: Date) -> Result<u32, YearMissing> {
         let mut days = 0;

@@ -13,6 +13,7 @@
 //! | `record.rs` | `record`, `subject` |
 //! | `aside.rs` | what `statement` holds about a subject and does not count |
 //! | `upload.rs` | `upload`, `fault` |
+//! | `quality.rs` | `quality` |
 //! | `peer.rs`, `peer_state.rs`, `picked_up.rs` | `peer`, `descriptor` |
 //! | `ceremony.rs` | the steps of a peer: `peer`, `revoked_root` |
 //! | `invitation.rs` | `invitation` |
@@ -40,6 +41,7 @@ mod picked_up;
 mod policy;
 mod project;
 pub mod query;
+pub mod quality;
 pub mod record;
 pub mod refused_descriptor;
 pub mod revise;

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use sqlx::FromRow;
 
 use super::db::{Tx, clean, int, nat, on, retry};
+use super::quality::{self, Tallied};
 use super::rows::{MultiRow, insert};
 use super::{Db, StoreError};
 
@@ -21,6 +22,8 @@ pub struct UploadStep {
     pub counts: Counts,
     /// Faults and warnings of the rows between.
     pub faults: Vec<FaultRow>,
+    /// What the rows count for in the figures of data quality, each department once.
+    pub quality: Vec<Tallied>,
     /// The last step: the receipt stands.
     pub finished: bool,
 }
@@ -207,6 +210,7 @@ pub(super) async fn step(tx: &mut Tx, step: &UploadStep, now_ms: i64) -> Result<
         .bind(&fault.1.code)
         .bind(clean(&fault.1.message)))
     .await?;
+    quality::add(tx, &step.quality).await?;
     Ok(true)
 }
 

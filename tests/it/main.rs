@@ -42,6 +42,7 @@ mod peer_interface;
 mod peer_steps;
 mod penalty_file;
 mod pull;
+mod quality;
 mod sample_log;
 mod reload;
 mod query;

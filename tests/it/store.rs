@@ -3,6 +3,7 @@
 use kaopu::log::Origin;
 use kaopu::store::peer::PeerRow;
 use kaopu::store::peer_state::PeerState;
+use kaopu::store::quality::{Tallied, Tally};
 use kaopu::store::upload::{Counts, FaultRow, UploadRow, UploadStep};
 use kaopu::store::{Db, Head, LogState};
 
@@ -32,6 +33,19 @@ pub fn upload(digest: &str, department: Option<&str>) -> UploadRow {
         counts: Counts::default(),
         unknown_columns: vec!["备注二".to_owned()],
     }
+}
+
+fn tallied(department: &str, rows: u64) -> Tallied {
+    let tally = Tally {
+        submitted: rows,
+        valid: rows,
+        unchanged: 2 * rows,
+        required: 15 * rows,
+        given: 14 * rows,
+        first: rows,
+        in_time: rows,
+    };
+    Tallied { month: "2026-06".into(), kind: "penalty".into(), department: department.into(), tally }
 }
 
 fn fault(row: u64, column: Option<&str>) -> FaultRow {
@@ -121,10 +135,14 @@ on_both! {
             next_row: 300,
             counts: Counts { read: 300, published: 0, skipped: 280, warned: 5, refused: 20 },
             faults: (1..=150).flat_map(|row| [fault(row, Some("处罚日期")), fault(row, None)]).collect(),
+            quality: vec![tallied("示例甲局", 200), tallied("示例乙局", 100)],
             finished: false,
         };
         assert!(db.step_upload(&step, 50).await.unwrap());
         assert!(!db.step_upload(&step, 51).await.unwrap(), "a step counts once");
+        let counted = [tallied("示例乙局", 100), tallied("示例甲局", 200)];
+        assert_eq!(db.quality("2026-06").await.unwrap(), counted);
+        assert_eq!(db.quality("2026-07").await.unwrap(), []);
         let going = db.begin_upload(&upload("a", None)).await.unwrap();
         assert_eq!((going.id, going.next_row, going.counts), (begun.id, 300, step.counts));
         let page = db.faults(begun.id, 0, 101).await.unwrap();
@@ -133,8 +151,10 @@ on_both! {
         let rest = db.faults(begun.id, page[101].row, 1000).await.unwrap();
         assert_eq!(rest, step.faults[102..]);
 
-        let last = UploadStep { from_row: 300, next_row: 301, finished: true, ..UploadStep::default() };
+        let quality = vec![tallied("示例甲局", 1)];
+        let last = UploadStep { from_row: 300, next_row: 301, quality, finished: true, ..UploadStep::default() };
         assert!(db.step_upload(&UploadStep { upload: begun.id, ..last.clone() }, 60).await.unwrap());
+        assert_eq!(db.quality("2026-06").await.unwrap()[1], tallied("示例甲局", 201));
         let ended = db.upload(begun.id).await.unwrap().unwrap();
         assert_eq!((ended.finished_ms, ended.unknown_columns), (Some(60), vec!["备注二".to_owned()]));
         let again = db.begin_upload(&upload("a", None)).await.unwrap();

@@ -6,10 +6,13 @@ use std::sync::Arc;
 
 use kaopu::clock::Clock;
 use kaopu::import::upload::{Import, Origin, Progress, UploadError};
+use kaopu::import::weigh::Punctuality;
 use kaopu::import::{self, PersonKey, Sheet};
 use kaopu::log::appender::Submission;
+use kaopu::record::{Calendar, Rules};
 use kaopu::statement::Kinds;
 use kaopu::store::Db;
+use kaopu::store::quality::Tally;
 use kaopu::store::upload::{Counts, UploadRow};
 
 use crate::database::on_both;
@@ -39,19 +42,25 @@ pub fn text(rows: u64, fine: &str) -> String {
     text
 }
 
+/// What so many rows count for: published for the first time, and long after they were decided.
+fn tally(rows: u64) -> Tally {
+    let first = counts(rows).published;
+    Tally { submitted: rows, valid: first, required: 15 * rows, given: 15 * rows, first, ..Tally::default() }
+}
+
 fn counts(rows: u64) -> Counts {
     let refused = rows / 10;
     Counts { read: rows, published: rows - refused, refused, ..Counts::default() }
 }
 
-struct Station {
-    import: Import,
+pub struct Station {
+    pub import: Import,
     folder: tempfile::TempDir,
 }
 
 impl Station {
     /// A node with its records log.
-    async fn new(db: Db) -> Self {
+    pub async fn new(db: Db) -> Self {
         let own = OwnLog::of("kaopu/340500/records/1");
         let records = own.start(&db).await;
         if *records.sizes().borrow() == 0 {
@@ -61,17 +70,18 @@ impl Station {
         let kind = Kinds::builtin().unwrap().newest("penalty").unwrap().clone();
         let persons = Arc::new(PersonKey::generate(&mut kaopu::node::rng()));
         let clock = Clock::fixed(NOW * 1000);
-        let import = Import { db, node: own.origin.node, kind, persons, records, clock };
+        let punctuality = punctuality();
+        let import = Import { db, node: own.origin.node, kind, persons, records, clock, punctuality };
         Self { import, folder: tempfile::tempdir().unwrap() }
     }
 
-    fn sheet(&self, text: &str) -> Arc<Sheet> {
+    pub fn sheet(&self, text: &str) -> Arc<Sheet> {
         let path = self.folder.path().join("示例.csv");
         std::fs::write(&path, text).unwrap();
         open(&path, &self.import)
     }
 
-    async fn run(&self, sheet: &Arc<Sheet>) -> Result<UploadRow, UploadError> {
+    pub async fn run(&self, sheet: &Arc<Sheet>) -> Result<UploadRow, UploadError> {
         self.import.run(sheet, &origin(), |_| ()).await
     }
 
@@ -80,9 +90,20 @@ impl Station {
         faults.into_iter().map(|fault| (fault.row, fault.code)).collect()
     }
 
+    /// What is counted of the rows of [`text`].
+    async fn tally(&self) -> Tally {
+        let tallied = self.import.db.quality("2026-09").await.unwrap();
+        assert_eq!((tallied.len(), tallied[0].department.as_str()), (1, "示例局"));
+        tallied[0].tally
+    }
+
     async fn size(&self) -> u64 {
         self.import.db.logs().await.unwrap()[0].size
     }
+}
+
+pub fn punctuality() -> Punctuality {
+    Punctuality::new(Calendar::built_in().unwrap(), &Rules::built_in().unwrap())
 }
 
 fn open(path: &Path, import: &Import) -> Arc<Sheet> {
@@ -152,6 +173,7 @@ on_both! {
         assert_eq!((finished.id, finished.counts), (unfinished.id, counts(9050)));
         assert_eq!(again.faults(&finished).await, expected_faults(9050));
         assert_eq!(again.size().await, 1 + counts(9050).published);
+        assert_eq!(again.tally().await, tally(9050), "each row counts once");
         whole::check(&again.import.db).await;
     }
 
@@ -162,6 +184,9 @@ on_both! {
         let (a, b) = (a.unwrap(), b.unwrap());
         assert_eq!((a.counts, b.counts), (counts(3000), counts(3000)));
         assert_eq!(one.size().await, 1 + 2 * counts(3000).published);
+        let twice = 2 * tally(3000).valid;
+        let tally = one.tally().await;
+        assert_eq!((tally.submitted, tally.valid, tally.first), (6000, twice, twice / 2), "one was the first each time");
         whole::check(&one.import.db).await;
     }
 
@@ -180,6 +205,7 @@ on_both! {
         let last = one.run(&a).await.unwrap();
         assert_eq!(last.counts.read, 6000);
         assert_eq!(last.counts.published + last.counts.skipped, counts(6000).published);
+        assert_eq!(one.tally().await.first, counts(6000).published, "each was published for the first time once");
         assert_eq!(one.size().await, 1 + counts(6000).published);
         whole::check(&one.import.db).await;
     }

@@ -7,6 +7,7 @@ use jiff::civil::Date;
 
 use super::Import;
 use crate::import::row::{Good, Judge};
+use crate::import::weigh::{Books, Fate, Scales, Weight};
 use crate::import::{NotAnUpload, Sheet, SourceRow};
 use crate::log::Sound;
 use crate::log::origin::LogName;
@@ -32,6 +33,10 @@ pub(super) struct Chunk {
     pub faults: Vec<FaultRow>,
     /// The rows that may be published.
     pub candidates: Vec<Candidate>,
+    /// What the refused rows count for.
+    pub books: Books,
+    /// The month in which the rows came.
+    pub month: String,
     /// The file ends here.
     pub last: bool,
 }
@@ -40,6 +45,7 @@ pub(super) struct Chunk {
 pub(super) struct Candidate {
     pub row: u64,
     pub sound: Sound,
+    pub weight: Weight,
 }
 
 /// Reads a sheet from its first row on and hands out chunks from row `done` on, until `send` says no. The last chunk
@@ -48,20 +54,23 @@ pub(super) fn read(
     import: &Import,
     sheet: &Sheet,
     judge: &Judge<'_>,
+    mut scales: Scales,
     done: u64,
     mut send: impl FnMut(Result<Chunk, NotAnUpload>) -> bool,
 ) {
     // 128 bits of each identity: enough to tell a million rows apart, in 16 bytes each
     let mut seen = HashSet::new();
-    let mut chunk = Chunk { from: done, next: done, ..Chunk::default() };
+    let month = judge.day().strftime("%Y-%m").to_string();
+    let mut chunk = Chunk { from: done, next: done, month: month.clone(), ..Chunk::default() };
     let (mut bytes, mut rows) = (0, 0);
     let read = sheet.each(|row: SourceRow| {
         let number = row.number;
         rows = number;
         bytes += row.cells.iter().map(|c| c.text().len()).sum::<usize>();
         let mut judged = judge.row(&row);
+        let weight = scales.weigh(std::mem::take(&mut judged.measures));
         let mut candidate =
-            judged.good.take().and_then(|good| match Candidate::of(import, judge.day(), number, good) {
+            judged.good.take().and_then(|good| match Candidate::of(import, judge.day(), number, good, &weight) {
                 Ok(candidate) => Some(candidate),
                 Err(reason) => {
                     judged.faults.push(not_for_the_log(number, &reason));
@@ -82,10 +91,10 @@ pub(super) fn read(
         if number <= done {
             return Ok(ControlFlow::Continue(()));
         }
-        chunk.take(number, judged.faults, candidate);
+        chunk.take(number, &weight, judged.faults, candidate);
         if number - chunk.from >= ROWS as u64 || bytes >= BYTES {
             bytes = 0;
-            let next = Chunk { from: number, next: number, ..Chunk::default() };
+            let next = Chunk { from: number, next: number, month: month.clone(), ..Chunk::default() };
             if !send(Ok(std::mem::replace(&mut chunk, next))) {
                 return Ok(ControlFlow::Break(()));
             }
@@ -108,11 +117,14 @@ pub(super) fn read(
 }
 
 impl Chunk {
-    fn take(&mut self, row: u64, faults: Vec<FaultRow>, candidate: Option<Candidate>) {
+    fn take(&mut self, row: u64, weight: &Weight, faults: Vec<FaultRow>, candidate: Option<Candidate>) {
         self.next = row;
         self.counts.read += 1;
         match candidate {
-            None => self.counts.refused += 1,
+            None => {
+                self.counts.refused += 1;
+                self.books.enter(weight, Fate::Refused);
+            }
             Some(candidate) => {
                 self.counts.warned += u64::from(!faults.is_empty());
                 self.candidates.push(candidate);
@@ -124,7 +136,7 @@ impl Chunk {
 
 impl Candidate {
     /// Judges a row's statement as the log will judge it.
-    fn of(import: &Import, day: Date, row: u64, good: Good) -> Result<Self, Refused> {
+    fn of(import: &Import, day: Date, row: u64, good: Good, weight: &Weight) -> Result<Self, Refused> {
         let statement = Statement {
             typ: import.kind.typ.clone(),
             iss: import.node.clone(),
@@ -137,7 +149,7 @@ impl Candidate {
             body: good.body,
         };
         let sound = Sound::judge(&import.kind, LogName::Records, statement, day)?;
-        Ok(Self { row, sound })
+        Ok(Self { row, sound, weight: weight.clone() })
     }
 }
 

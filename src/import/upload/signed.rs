@@ -6,9 +6,11 @@ use rand::rngs::StdRng;
 
 use super::chunk::{self, Candidate, Chunk};
 use super::{Import, UploadError};
+use crate::import::weigh::{Books, Fate, Weight};
 use crate::log::Judged;
 use crate::log::appender::{AppendError, Prejudged};
 use crate::statement::{Refused, Salt, SignError, SigningKey};
+use crate::store::quality::Tallied;
 use crate::store::record::Current;
 use crate::store::upload::UploadStep;
 
@@ -16,12 +18,19 @@ use crate::store::upload::UploadStep;
 pub(super) struct Signed {
     statements: Vec<Signature>,
     step: UploadStep,
+    /// What the rows that are not among the statements count for.
+    books: Books,
+    month: String,
+    kind: String,
 }
 
 /// A signed row, with what it takes to sign it anew.
 struct Signature {
     row: u64,
     judged: Judged,
+    weight: Weight,
+    /// No version of its record was there.
+    first: bool,
 }
 
 impl Signed {
@@ -35,8 +44,12 @@ impl Signed {
                 next_row: chunk.next,
                 counts: chunk.counts,
                 faults: chunk.faults,
+                quality: Vec::new(),
                 finished: chunk.last,
             },
+            books: chunk.books,
+            month: chunk.month,
+            kind: import.kind.typ.kind.clone(),
         };
         signed.add(import, chunk.candidates).await?;
         Ok(signed)
@@ -46,16 +59,17 @@ impl Signed {
     pub(super) async fn again(&mut self, import: &Import) -> Result<(), UploadError> {
         let signed = std::mem::take(&mut self.statements);
         self.step.counts.published -= signed.len() as u64;
-        let candidates = signed.into_iter().map(|s| Candidate { row: s.row, sound: s.judged.unsigned() });
+        let again = |s: Signature| Candidate { row: s.row, sound: s.judged.unsigned(), weight: s.weight };
+        let candidates = signed.into_iter().map(again);
         self.add(import, candidates.collect()).await
     }
 
     /// The statement at this position may not stand in the log: its row is refused, in the words of the log.
     pub(super) fn refuse(&mut self, position: usize, reason: &Refused) {
         if position < self.statements.len() {
-            let row = self.statements.remove(position).row;
+            let Signature { row, weight, .. } = self.statements.remove(position);
             self.step.counts.published -= 1;
-            self.refuse_row(row, reason);
+            self.refuse_row(row, &weight, reason);
         }
     }
 
@@ -67,8 +81,17 @@ impl Signed {
     pub(super) fn submission(&self) -> Prejudged {
         Prejudged {
             statements: self.statements.iter().map(|s| s.judged.clone()).collect(),
-            uploads: vec![self.step.clone()],
+            uploads: vec![UploadStep { quality: self.quality(), ..self.step.clone() }],
         }
+    }
+
+    /// What the rows count for if all of them are published.
+    fn quality(&self) -> Vec<Tallied> {
+        let mut books = self.books.clone();
+        for signature in &self.statements {
+            books.enter(&signature.weight, Fate::Published { first: signature.first });
+        }
+        books.tallied(&self.month, &self.kind)
     }
 
     pub(super) fn step(&self) -> &UploadStep {
@@ -88,18 +111,22 @@ impl Signed {
             .map_err(|e| UploadError::BrokenOff(e.to_string()))??;
         for result in results {
             match result {
-                Outcome::Unchanged => self.step.counts.skipped += 1,
+                Outcome::Unchanged(weight) => {
+                    self.step.counts.skipped += 1;
+                    self.books.enter(&weight, Fate::Unchanged);
+                }
                 Outcome::Signed(signature) => {
                     self.step.counts.published += 1;
                     self.statements.push(signature);
                 }
-                Outcome::Refused(row, reason) => self.refuse_row(row, &reason),
+                Outcome::Refused(row, weight, reason) => self.refuse_row(row, &weight, &reason),
             }
         }
         Ok(())
     }
 
-    fn refuse_row(&mut self, row: u64, reason: &Refused) {
+    fn refuse_row(&mut self, row: u64, weight: &Weight, reason: &Refused) {
+        self.books.enter(weight, Fate::Refused);
         if self.step.faults.iter().any(|f| f.row == row) {
             // it had warnings, and so was counted as warned
             self.step.counts.warned -= 1;
@@ -111,9 +138,9 @@ impl Signed {
 }
 
 enum Outcome {
-    Unchanged,
+    Unchanged(Weight),
     Signed(Signature),
-    Refused(u64, Refused),
+    Refused(u64, Weight, Refused),
 }
 
 fn sign_all(
@@ -125,15 +152,16 @@ fn sign_all(
     let mut rng = rand::make_rng::<StdRng>();
     let iat = import.clock.now();
     let outcomes = candidates.into_iter().map(|candidate| {
-        let Candidate { row, sound } = candidate;
+        let Candidate { row, sound, weight } = candidate;
         let published = sound.record().and_then(|record| Some((record, current.get(&record.identity)?)));
         if published.is_some_and(|(record, published)| published.content == record.content) {
-            return Ok(Outcome::Unchanged);
+            return Ok(Outcome::Unchanged(weight));
         }
         let prev = published.map(|(_, published)| published.digest);
+        let first = prev.is_none();
         match sound.sign(key, iat, Salt::random(&mut rng), prev) {
-            Ok(judged) => Ok(Outcome::Signed(Signature { row, judged })),
-            Err(SignError::Refused(reason)) => Ok(Outcome::Refused(row, reason)),
+            Ok(judged) => Ok(Outcome::Signed(Signature { row, judged, weight, first })),
+            Err(SignError::Refused(reason)) => Ok(Outcome::Refused(row, weight, reason)),
             Err(failed) => Err(AppendError::from(failed).into()),
         }
     });

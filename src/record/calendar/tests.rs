@@ -69,6 +69,23 @@ fn a_deadline_counts_from_the_next_day_over_holidays() {
 }
 
 #[test]
+fn what_began_on_the_oldest_day_in_time_is_still_in_time() {
+    let calendar = built_in();
+    for (today, n, oldest) in [
+        (date(2026, 6, 10), 7, date(2026, 6, 1)),
+        (date(2026, 10, 8), 1, date(2026, 9, 30)), // the first working day after the holiday
+        (date(2026, 10, 7), 1, date(2026, 9, 30)),
+        (date(2026, 6, 10), 0, date(2026, 6, 10)),
+    ] {
+        assert_eq!(calendar.oldest_in_time(today, n), oldest, "{today}");
+        assert!(
+            calendar.deadline(oldest, n).date >= today
+                && calendar.deadline(oldest.yesterday().unwrap(), n).date < today
+        );
+    }
+}
+
+#[test]
 fn a_missing_year_is_an_error_or_an_uncertain_day_and_never_passed_over() {
     let calendar = built_in();
     assert_eq!(calendar.is_working_day(date(2027, 1, 4)), Err(YearMissing { year: 2027 }));

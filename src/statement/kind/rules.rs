@@ -41,9 +41,31 @@ impl Kind {
         layout: Option<&Layout>,
         today: Date,
     ) -> Vec<Fault> {
+        self.judged(body, at_fault, layout, today).0
+    }
+
+    /// The same of a row of an upload, and how many values it had to give in its layout: those that are required of every row,
+    /// and those that are required of this one.
+    pub fn faults_of_row(
+        &self,
+        body: &Map<String, Value>,
+        at_fault: &[&str],
+        layout: &Layout,
+        today: Date,
+    ) -> (Vec<Fault>, usize) {
+        self.judged(body, at_fault, Some(layout), today)
+    }
+
+    fn judged(
+        &self,
+        body: &Map<String, Value>,
+        at_fault: &[&str],
+        layout: Option<&Layout>,
+        today: Date,
+    ) -> (Vec<Fault>, usize) {
         let at_fault = at_fault.iter().filter_map(|name| self.position(name)).collect();
         let laid_out = LaidOut::of(self, body);
-        let mut judged = Judged { kind: self, body, laid_out: &laid_out, at_fault, faults: Vec::new() };
+        let mut judged = Judged { kind: self, body, laid_out: &laid_out, at_fault, required: 0, faults: Vec::new() };
         judged.by_the_rules(layout, today);
         if layout.is_some() {
             // a peer's statement has been held to its schema already; a row that its peers would refuse is sent back
@@ -53,7 +75,8 @@ impl Kind {
             Some(other) => self.members[fault.member].too_early(&self.members[other]),
             None => self.members[fault.member].fault(fault.code),
         };
-        judged.in_order().into_iter().map(told).collect()
+        let required = judged.required;
+        (judged.in_order().into_iter().map(told).collect(), required)
     }
 
     /// The first error of a peer's body that was held to its schema already: the member, and what is wrong with it.
@@ -63,7 +86,8 @@ impl Kind {
         laid_out: &LaidOut<'_>,
         today: Date,
     ) -> Option<(&str, FaultCode)> {
-        let mut judged = Judged { kind: self, body, laid_out, at_fault: Set::default(), faults: Vec::new() };
+        let mut judged =
+            Judged { kind: self, body, laid_out, at_fault: Set::default(), required: 0, faults: Vec::new() };
         judged.by_the_rules(None, today);
         let error = judged.in_order().into_iter().find(|fault| !fault.code.is_warning())?;
         Some((&self.members[error.member].name, error.code))
@@ -83,6 +107,8 @@ struct Judged<'a> {
     body: &'a Map<String, Value>,
     laid_out: &'a LaidOut<'a>,
     at_fault: Set,
+    /// How many members are required of this body, where it is a row's.
+    required: usize,
     faults: Vec<Broken>,
 }
 
@@ -142,10 +168,13 @@ impl Judged<'_> {
         let required = required.or(self.kind.demands.required);
         let absent = |set: Set| set.without(self.laid_out.present).without(self.at_fault);
         let by_condition = |at: &usize| self.is_required(&self.kind.members[*at], layout);
-        let missing: Set =
-            absent(self.kind.demands.conditional.without(required)).iter().filter(by_condition).collect();
+        let conditional = self.kind.demands.conditional.without(required);
+        // of a row all are counted, of a peer's body only those that it lacks are of interest
+        let asked = if layout.is_some() { conditional } else { absent(conditional) };
+        let conditional: Set = asked.iter().filter(by_condition).collect();
+        self.required = required.or(conditional).iter().count();
         // only now: that a member is missing is no reason not to hold a condition on it
-        for at in missing.or(absent(required)).iter() {
+        for at in absent(required.or(conditional)).iter() {
             self.add(at, FaultCode::E101);
         }
     }
