@@ -61,6 +61,10 @@ fn tell_log(log: &LogStatus) {
     for key in &log.verifier_keys {
         print_line(&format!("  {key}"));
     }
+    let in_full = log.cosignatures.iter().filter(|newest| newest.size == log.size).count();
+    if !log.cosignatures.is_empty() {
+        print_line(&format!("  cosigned by {} witnesses, all of it by {in_full}", log.cosignatures.len()));
+    }
 }
 
 fn tell_peer(peer: &PeerStatus) {

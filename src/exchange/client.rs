@@ -5,7 +5,7 @@ use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, ETAG, IF_NONE_MATCH, RETRY_AFTER};
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 use reqwest::RequestBuilder;
 use tokio::sync::Semaphore;
@@ -15,6 +15,7 @@ use super::bodies::{lines, unpack};
 use super::standing::{Introduction, Standing};
 use crate::clock::Clock;
 use crate::log::tile::{self, FULL};
+use crate::log::witness::{SIZE_TYPE, Submitted, Witnessed};
 use crate::log::{Entry, Hash, Origin, TileId};
 use crate::quota::DayCount;
 use crate::statement::NodeId;
@@ -228,6 +229,16 @@ impl PeerClient {
         Ok(into_text(WHAT, answer.body)?.lines().map(str::to_owned).collect())
     }
 
+    /// Submits a checkpoint to the peer as a witness.
+    pub async fn add_checkpoint(&self, submitted: &Submitted) -> Result<Witnessed, Fault> {
+        const WHAT: &str = "the cosignature";
+        let request = self.http.post(format!("{}/v1/add-checkpoint", self.base)).body(submitted.encode());
+        let answer = self.send(WHAT, request, MAX_NOTE).await?;
+        let cosigned = answer.status == StatusCode::OK;
+        let read = Witnessed::read(cosigned, into_text(WHAT, answer.body)?);
+        read.ok_or_else(|| malformed(WHAT, "it says no size"))
+    }
+
     async fn get(
         &self,
         what: &'static str,
@@ -277,6 +288,9 @@ impl PeerClient {
         let body = self.read(what, response, if good { limit } else { MAX_PROBLEM }).await;
         match status {
             StatusCode::OK | StatusCode::NOT_MODIFIED => Ok(Answer { status, headers, body: body? }),
+            StatusCode::CONFLICT if headers.get(CONTENT_TYPE).is_some_and(|found| found == SIZE_TYPE) => {
+                Ok(Answer { status, headers, body: body? })
+            }
             StatusCode::NOT_FOUND => Err(Fault::NotHeld),
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
                 Err(Fault::Limited(retry_after(&headers)))

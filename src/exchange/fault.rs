@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::log::TileId;
+use crate::log::{Origin, TileId};
 use crate::quota::Spent;
 use crate::store::StoreError;
 use crate::trust::tls::TlsError;
@@ -68,6 +68,9 @@ pub enum Fault {
     /// It does not serve this log, or nothing of it yet.
     #[error("holds nothing of this log")]
     NotHeld,
+    /// A checkpoint of no entries that has the root of some.
+    #[error("the checkpoint is of no entries and has the root of some")]
+    EmptyRoot,
     /// A checkpoint signed by none of the log's keys.
     #[error("the checkpoint is signed by none of the log's keys")]
     Key {
@@ -146,6 +149,19 @@ pub enum Fault {
         body: String,
         /// The note.
         note: String,
+    },
+    /// As a witness it says what is not so: its cosignature does not verify, or is of another time.
+    #[error("its cosignature is not taken: {0}")]
+    Cosignature(String),
+    /// As a witness it holds a larger checkpoint of this node's log than this node has.
+    #[error("it holds a checkpoint of {there} entries of {origin}, and here are {here}: was this store set back?")]
+    Ahead {
+        /// Which log.
+        origin: Origin,
+        /// Size of the checkpoint there.
+        there: u64,
+        /// Entries here.
+        here: u64,
     },
     /// The body of an open entry is kept back.
     #[error("withholds the body of entry {0}, which is open to everybody")]

@@ -12,7 +12,7 @@ use super::head;
 use super::judge::{Judge, Judged, judge_all};
 use super::keys::Keys;
 use super::prove::Tiles;
-use super::pull::{Clients, Surroundings, due};
+use super::pull::{Surroundings, due};
 use super::source::{Outcome, Server, Source, Sources};
 use super::{Fault, apply, held};
 use crate::log::Origin;
@@ -40,7 +40,6 @@ const AFTER_PROMPT: Duration = Duration::from_millis(250);
 /// The feed of one mirrored log.
 pub struct Feed {
     around: Surroundings,
-    clients: Clients,
     origin: Origin,
     sources: Sources,
     /// The owner's checkpoint that is held in full, by its entity tag.
@@ -63,11 +62,10 @@ pub struct Feed {
 
 impl Feed {
     /// A feed of `origin`; `seed` sets its jitter.
-    pub fn new(around: Surroundings, clients: Clients, origin: Origin, seed: u64) -> Self {
+    pub fn new(around: Surroundings, origin: Origin, seed: u64) -> Self {
         let sources = Sources::new(origin.node.clone(), around.settings.backoff, seed);
         Self {
             around,
-            clients,
             origin,
             sources,
             etag: None,
@@ -128,7 +126,7 @@ impl Feed {
         let Some(peer) = peers.into_iter().find(|peer| peer.node == node) else { return };
 
         let begun = Instant::now();
-        let outcome = match self.clients.of(&peer, &self.around) {
+        let outcome = match self.around.client(&peer) {
             Ok(client) => {
                 let server = if node == self.origin.node { Server::Owner } else { Server::Mirror };
                 let source = Source { node: node.clone(), client, server };
@@ -160,7 +158,7 @@ impl Feed {
         if source.server == Server::Owner && due(self.refreshed, every) {
             self.refreshed = Some(Instant::now());
             // the log is what counts: whoever has no descriptors to hand has them there
-            match Box::pin(newer(&self.around, &self.clients, owner, None)).await {
+            match Box::pin(newer(&self.around, owner, None)).await {
                 Ok(true) => return Ok(true), // and what it says of keys is heeded from the next turn on
                 Ok(false) => {}
                 Err(fault) => tracing::debug!(origin = %self.origin, %fault, "no descriptors were to be had"),
@@ -317,7 +315,7 @@ impl Feed {
         // a log key or the authority may have been changed, and the new descriptor stands behind what it is needed for
         let fault = match fault {
             Fault::Key { .. } | Fault::Tls(_) if from_owner => {
-                match newer(&self.around, &self.clients, owner, Some(&fault)).await {
+                match newer(&self.around, owner, Some(&fault)).await {
                     // once: a server that always has a newer one would be asked without pause
                     Ok(true) if !self.followed => {
                         self.followed = true;
@@ -358,19 +356,12 @@ impl Feed {
         let of_the_log = from_owner || matches!(fault, Fault::Flood { .. });
         let words = if of_the_log { fault.to_string() } else { format!("as a source of {}: {fault}", self.origin) };
         if fault.is_fork() || (from_owner && fault.is_lie()) {
-            self.freeze(log, &words, &fault.evidence()).await;
+            head::freeze(&self.around.db, log, &words, &fault.evidence(), self.around.clock.now_ms()).await;
         } else {
             tracing::info!(origin = %self.origin, source = %node, fault = words, "the feed waits");
         }
         self.noted = None;
         self.note(if of_the_log { &self.origin.node } else { node }, Some(&words)).await;
-    }
-
-    async fn freeze(&self, log: &LogRow, words: &str, evidence: &[u8]) {
-        tracing::error!(origin = %self.origin, fault = words, "the feed is frozen; an administrator must look at it");
-        if let Err(error) = self.around.db.freeze(log.id, words, evidence, self.around.clock.now_ms()).await {
-            tracing::error!(origin = %self.origin, %error, "could not keep the evidence");
-        }
     }
 
     async fn note(&self, node: &NodeId, words: Option<&str>) {

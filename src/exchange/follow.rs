@@ -1,7 +1,7 @@
 //! Following a peer: newer descriptors of it that lead on from the one that the registry has.
 
 use super::feed::blocking;
-use super::pull::{Clients, Surroundings};
+use super::pull::Surroundings;
 use super::{Fault, PeerClient};
 use crate::store::peer::PeerRow;
 use crate::store::refused_descriptor::RefusedDescriptor;
@@ -56,12 +56,7 @@ async fn refuse(around: &Surroundings, owner: &Peer, refusal: Refusal, at_ms: i6
 }
 
 /// Asks the owner of a log for its descriptors, from time to time or after it failed; true if one follows on the one that is known.
-pub async fn newer(
-    around: &Surroundings,
-    clients: &Clients,
-    owner: &Peer,
-    fault: Option<&Fault>,
-) -> Result<bool, Fault> {
+pub async fn newer(around: &Surroundings, owner: &Peer, fault: Option<&Fault>) -> Result<bool, Fault> {
     let Some(peer) = around.registry.peer(&owner.node) else { return Ok(false) };
     if peer.descriptor_jws != owner.descriptor_jws {
         return Ok(true); // another feed, or another process of this node, was first
@@ -72,7 +67,7 @@ pub async fn newer(
             let tls = untrusting_tls(&around.identity).map_err(Fault::Tls)?;
             PeerClient::new(&peer.url, tls, around.settings.patience, false)?
         }
-        _ => clients.of(&peer, around)?,
+        _ => around.client(&peer)?,
     };
     let descriptors = client.descriptors().await?;
     // the newest ones lead on from what is known; more of them than a log has in an hour are no honest answer

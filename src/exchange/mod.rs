@@ -10,6 +10,8 @@
 //! | `standing.rs` | how a node stands with another, as that one says |
 //! | `source.rs` | where a log can be had from, and when to ask again |
 //! | `head.rs` | a checkpoint becomes this node's head of the log, or a fault |
+//! | `witness.rs` | this node as the witness of its peers |
+//! | `cosign.rs`, `push.rs` | its peers as witnesses of its own logs |
 //! | `prove.rs` | tiles, proven against a root before anything is taken from them |
 //! | `fetch.rs` | bundles and bodies, each against its tile and its entry |
 //! | `follow.rs` | newer descriptors of a peer, into the registry |
@@ -27,6 +29,7 @@
 pub mod apply;
 mod bodies;
 pub mod client;
+pub mod cosign;
 pub mod fault;
 pub mod feed;
 pub mod fetch;
@@ -40,13 +43,17 @@ pub mod keys;
 mod order;
 pub mod prove;
 pub mod pull;
+pub mod push;
 pub mod query;
 pub mod question;
 pub mod source;
 pub mod standing;
 pub mod watch;
+pub mod witness;
 
 pub use client::PeerClient;
 pub use fault::Fault;
 pub use pull::{PullSettings, Puller};
+pub use push::Pusher;
 pub use watch::News;
+pub use witness::Witness;

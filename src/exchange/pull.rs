@@ -87,6 +87,15 @@ pub struct Surroundings {
     pub settings: PullSettings,
     /// What it has taken from each peer today, and may take.
     pub taken: Arc<Taken>,
+    /// How it asks each peer: whatever is asked of one goes over one connection.
+    pub clients: Clients,
+}
+
+impl Surroundings {
+    /// The client of a peer.
+    pub fn client(&self, peer: &Arc<Peer>) -> Result<PeerClient, Fault> {
+        self.clients.of(peer, self)
+    }
 }
 
 /// All feeds of a node.
@@ -112,13 +121,12 @@ impl Puller {
 }
 
 async fn look(around: Surroundings, mut rng: Box<dyn CryptoRng + Send>, mut stopped: watch::Receiver<bool>) {
-    let clients = Clients::default();
     let mut feeds: HashMap<Origin, JoinHandle<()>> = HashMap::new();
     loop {
         if let Err(error) = around.registry.refresh().await {
             tracing::warn!(%error, "could not look at the peers");
         }
-        clients.keep(&around.registry);
+        around.clients.keep(&around.registry);
         let wanted: Vec<Origin> = around.registry.peers().iter().flat_map(|peer| mirrored(peer)).collect();
         feeds.retain(|origin, feed| {
             let stays = wanted.contains(origin);
@@ -129,7 +137,7 @@ async fn look(around: Surroundings, mut rng: Box<dyn CryptoRng + Send>, mut stop
         });
         for origin in wanted {
             if feeds.get(&origin).is_none_or(JoinHandle::is_finished) {
-                let feed = Feed::new(around.clone(), clients.clone(), origin.clone(), rng.next_u64());
+                let feed = Feed::new(around.clone(), origin.clone(), rng.next_u64());
                 feeds.insert(origin, tokio::spawn(feed.run()));
             }
         }
@@ -163,13 +171,12 @@ type Made = (Arc<Peer>, PeerClient);
 
 impl Clients {
     /// Ends the connections to those that are no active peers any more.
-    fn keep(&self, registry: &Registry) {
+    pub(super) fn keep(&self, registry: &Registry) {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         made.retain(|node, _| registry.peer(node).is_some());
     }
 
-    /// The client of a peer.
-    pub fn of(&self, peer: &Arc<Peer>, around: &Surroundings) -> Result<PeerClient, Fault> {
+    fn of(&self, peer: &Arc<Peer>, around: &Surroundings) -> Result<PeerClient, Fault> {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((known, client)) = made.get(&peer.node)
             && Arc::ptr_eq(known, peer)

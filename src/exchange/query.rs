@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout_at};
 use super::Fault;
 use super::finding::{Ask, Failure, Finding, Stated};
 use super::heard::{self, Asked, Invalid};
-use super::pull::{Clients, Surroundings};
+use super::pull::Surroundings;
 use super::question::{MAX_LIFE, Next, Question, Receipt, Taken, to_body};
 use crate::log::appender::{AppendError, Appender, Exchange};
 use crate::statement::envelope::MAX_BYTES;
@@ -41,8 +41,6 @@ const TRIES: usize = 10;
 pub struct Asker {
     /// Store, registry, certificate, kinds and clock.
     pub around: Surroundings,
-    /// One client a peer.
-    pub clients: Clients,
     /// This node.
     pub node: NodeId,
     /// Appends to its exchange log.
@@ -144,7 +142,7 @@ impl Asker {
     /// Sends a query until something comes back: where the line broke or nothing came, the same bytes again, to which the
     /// peer has the same answer.
     async fn send(&self, peer: &Arc<Peer>, query: &Verified, deadline: Instant) -> Result<Sent, Failure> {
-        let client = self.clients.of(peer, &self.around).map_err(|fault| unavailable(&fault))?;
+        let client = self.around.client(peer).map_err(|fault| unavailable(&fault))?;
         let mut pauses = AGAIN.into_iter();
         loop {
             let fault = match timeout_at(deadline, client.query(query.jws())).await {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `peer_api.rs` | the peer interface: parse, call, encode |
 //! | `query_api.rs` | a peer asks, and is answered |
+//! | `witness_api.rs` | this node as a witness of its peers' logs |
 //! | `enrol_api.rs` | a node that was invited introduces itself |
 //! | `peers_api.rs` | the steps with peers, for the local API |
 //! | `holds.rs` | which descriptor of this node its peers hold |
@@ -23,6 +24,7 @@ pub mod peer_api;
 pub mod peers_api;
 pub mod problem;
 pub mod query_api;
+pub mod witness_api;
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -47,6 +49,8 @@ pub fn peer_routes(interface: PeerInterface) -> Router {
         .route("/v1/logs/{log}/tile/entries/{*bundle}", get(peer_api::bundle))
         .route("/v1/logs/{log}/statements/{*bundle}", get(peer_api::statements))
         .route("/v1/query", post(query_api::query))
+        .route("/v1/add-checkpoint", post(witness_api::add_checkpoint))
+        .route("/v1/{log}/checkpoint", get(witness_api::checkpoint))
         .route_layer(from_fn_with_state(holdings, holds::note))
         .route_layer(from_fn_with_state(interface.registry.clone(), peer_api::active_only));
     let for_known = Router::new().route("/v1/standing", get(peer_api::standing));

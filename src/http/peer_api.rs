@@ -17,9 +17,9 @@ use super::limits::Entries;
 use super::problem::Problem;
 use super::{Caller, Limits};
 use crate::clock::Clock;
-use crate::exchange::News;
 use crate::exchange::client::MAX_STATEMENTS;
 use crate::exchange::standing::{REFUSED_TOLD, Standing};
+use crate::exchange::{News, Witness};
 use crate::log::tile::{self, FULL};
 use crate::log::{Class, Origin, TileId};
 use crate::node::answer::Answerer;
@@ -36,6 +36,8 @@ const IMMUTABLE: &str = "max-age=31536000, immutable";
 const NO_STORE: &str = "no-store";
 const TEXT: &str = "text/plain; charset=utf-8";
 const BYTES: &str = "application/octet-stream";
+/// A note has at most 128 signatures, those of the log among them.
+const MAX_COSIGNATURES: usize = 100;
 /// Bodies shorter than this are not worth packing.
 const WORTH_PACKING: usize = 1024;
 
@@ -52,6 +54,8 @@ pub struct PeerInterface {
     pub may_read: MayRead,
     /// Answers queries; None where none are answered.
     pub answerer: Option<Answerer>,
+    /// Cosigns what peers' logs say.
+    pub witness: Witness,
     /// Where growth is heard.
     pub news: News,
     /// What a peer may ask.
@@ -140,7 +144,7 @@ pub async fn checkpoint(
         let head = log.complete.as_ref().ok_or(Problem::NotHeld)?;
         let etag = etag(head);
         if known != Some(&etag) {
-            let mut response = answer(TEXT, "no-cache", head.note.clone());
+            let mut response = answer(TEXT, "no-cache", api.cosigned(&log, head).await?);
             response.headers_mut().insert(ETAG, etag);
             return Ok(response);
         }
@@ -233,6 +237,18 @@ pub async fn statements(
 impl PeerInterface {
     async fn log(&self, hash: &str) -> Result<LogRow, Problem> {
         self.db.log_by_hash(hash).await?.ok_or(Problem::UnknownLog)
+    }
+
+    /// A checkpoint with the cosignatures on it that are held by now. They come after it, so one entity tag stands for it
+    /// with few of them and with more.
+    async fn cosigned(&self, log: &LogRow, head: &Head) -> Result<String, Problem> {
+        let mut note = head.note.clone();
+        let on_it = self.db.cosignatures(log.id).await?.into_iter().filter(|row| row.size == head.size);
+        for row in on_it.take(MAX_COSIGNATURES) {
+            note.push_str(&row.cosignature.line);
+            note.push('\n');
+        }
+        Ok(note)
     }
 }
 

@@ -9,6 +9,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde_json::json;
 
+use crate::exchange::witness::NotCosigned;
 use crate::log::tile::NotATile;
 use crate::node::accounts::AccountError;
 use crate::node::answer::NotAnswered;
@@ -35,7 +36,7 @@ pub enum Problem {
     /// The caller was revoked while its connection stood.
     #[error("{0} was revoked here")]
     Revoked(NodeId),
-    /// A step with a peer is not taken; the name says why.
+    /// A step with a peer is not taken, or a checkpoint not cosigned; the name says why.
     #[error("{2}")]
     Step(&'static str, StatusCode, String),
     /// A query is not answered; the name says why.
@@ -184,6 +185,25 @@ impl From<PeersError> for Problem {
             E::NotInvited(_) => ("invitation-unknown", StatusCode::FORBIDDEN),
             E::InvitationLate => ("invitation-late", StatusCode::FORBIDDEN),
             E::InvitationSpent => ("invitation-used", StatusCode::FORBIDDEN),
+        };
+        Self::Step(name, status, error.to_string())
+    }
+}
+
+impl From<NotCosigned> for Problem {
+    fn from(error: NotCosigned) -> Self {
+        use NotCosigned as N;
+        let (name, status) = match error {
+            N::Malformed(why) => return Self::Malformed(why),
+            N::UnknownOrigin => return Self::UnknownLog,
+            N::Store(_) | N::Damaged(_) => return Self::Internal(error.to_string()),
+            N::NotSigned(_) => ("not-signed", StatusCode::FORBIDDEN),
+            // a witness answers this one with the size alone
+            N::Elsewhere(_) => ("another-size", StatusCode::CONFLICT),
+            N::Unproven => ("not-consistent", StatusCode::UNPROCESSABLE_ENTITY),
+            N::Fork(_) => ("fork", StatusCode::UNPROCESSABLE_ENTITY),
+            N::Stopped(_) => ("log-stopped", StatusCode::UNPROCESSABLE_ENTITY),
+            N::NoKey(_) => ("no-witness-key", StatusCode::SERVICE_UNAVAILABLE),
         };
         Self::Step(name, status, error.to_string())
     }

@@ -31,6 +31,9 @@ pub enum CheckpointError {
     /// The text is not three lines of origin, size, root.
     #[error("not a checkpoint: {0}")]
     Malformed(&'static str),
+    /// The empty tree has one root.
+    #[error("it is of no entries and has the root of some")]
+    EmptyRoot,
     /// Of another log.
     #[error("a checkpoint of another log")]
     Origin,
@@ -62,7 +65,7 @@ impl Checkpoint {
             return Err(Malformed("its size is beyond 2^63"));
         }
         if this.size == 0 && this.root != merkle::empty_root() {
-            return Err(Malformed("it is empty and has a root"));
+            return Err(CheckpointError::EmptyRoot);
         }
         Ok(this)
     }
@@ -85,11 +88,19 @@ impl Checkpoint {
     /// Opens a signed checkpoint of `origin`.
     pub fn open(note: &str, origin: &Origin, keys: &[VerifierKey]) -> Result<Self, CheckpointError> {
         // only the log itself vouches for its checkpoint, whoever else may be known
-        let name = origin.to_string();
-        let own: Vec<VerifierKey> = keys.iter().filter(|key| key.name == name).cloned().collect();
-        let this = Self::parse(note::open(note, &own)?)?;
+        let this = Self::parse(note::open(note, &own_keys(origin, keys))?)?;
         if this.origin == *origin { Ok(this) } else { Err(CheckpointError::Origin) }
     }
+
+    /// The same note with nothing beneath it but the signatures of the log's own keys.
+    pub fn own_note(note: &str, origin: &Origin, keys: &[VerifierKey]) -> Result<String, CheckpointError> {
+        Ok(note::without_strangers(note, &own_keys(origin, keys))?)
+    }
+}
+
+fn own_keys(origin: &Origin, keys: &[VerifierKey]) -> Vec<VerifierKey> {
+    let name = origin.to_string();
+    keys.iter().filter(|key| key.name == name).cloned().collect()
 }
 
 #[cfg(test)]

@@ -45,9 +45,7 @@ pub enum NoteError {
 impl VerifierKey {
     /// The key id: the first four bytes of `SHA-256(name ‖ 0A ‖ 01 ‖ key)`.
     pub fn id(&self) -> u32 {
-        let digest = Digest::of(&[self.name.as_bytes(), b"\n", &[ED25519], &self.key].concat());
-        let [a, b, c, d, ..] = digest.0;
-        u32::from_be_bytes([a, b, c, d])
+        key_id(&self.name, ED25519, &self.key)
     }
 
     /// `<name>+<8 hex digits>+<base64 of 01 ‖ key>`.
@@ -104,6 +102,17 @@ pub fn signature_line(text: &str, name: &str, key: &SigningKey) -> Result<String
 /// Opens a note: its text, if at least one known key signed it and no known key's signature fails. Signatures of unknown
 /// keys, cosignatures among them, are passed over.
 pub fn open<'a>(note: &'a str, keys: &[VerifierKey]) -> Result<&'a str, NoteError> {
+    signed(note, keys).map(|(text, _)| text)
+}
+
+/// The same note with the lines of these keys alone: what strangers wrote beneath it need not be kept.
+pub fn without_strangers(note: &str, keys: &[VerifierKey]) -> Result<String, NoteError> {
+    let (text, lines) = signed(note, keys)?;
+    Ok(format!("{text}\n{}\n", lines.join("\n")))
+}
+
+/// The text of a note, and the lines under it that are of known keys.
+fn signed<'a>(note: &'a str, keys: &[VerifierKey]) -> Result<(&'a str, Vec<&'a str>), NoteError> {
     if note.len() > MAX_BYTES {
         return Err(NoteError::Malformed("longer than 64 KiB"));
     }
@@ -114,19 +123,26 @@ pub fn open<'a>(note: &'a str, keys: &[VerifierKey]) -> Result<&'a str, NoteErro
     if lines.split('\n').count() > MAX_SIGNATURES {
         return Err(NoteError::Malformed("more than 128 signatures"));
     }
-    let mut signed = false;
+    let mut known = Vec::new();
     for line in lines.split('\n') {
         let (name, id, signature) = parse_signature(line)?;
         for key in keys.iter().filter(|key| key.name == name && key.id() == id) {
             key.verify(text, &signature)?;
-            signed = true;
+            known.push(line);
         }
     }
-    if signed { Ok(text) } else { Err(NoteError::Unsigned) }
+    if known.is_empty() { Err(NoteError::Unsigned) } else { Ok((text, known)) }
+}
+
+/// The id of a key of some signature type: the first four bytes of `SHA-256(name ‖ 0A ‖ type ‖ key)`.
+pub(super) fn key_id(name: &str, signature_type: u8, key: &[u8; 32]) -> u32 {
+    let digest = Digest::of(&[name.as_bytes(), b"\n", &[signature_type], key].concat());
+    let [a, b, c, d, ..] = digest.0;
+    u32::from_be_bytes([a, b, c, d])
 }
 
 /// `— <name> <base64 of key id ‖ signature>`.
-fn parse_signature(line: &str) -> Result<(&str, u32, Vec<u8>), NoteError> {
+pub(super) fn parse_signature(line: &str) -> Result<(&str, u32, Vec<u8>), NoteError> {
     let wrong = NoteError::Malformed("a signature line is not — <name> <base64>");
     let (name, base64) = line.strip_prefix("— ").and_then(|rest| rest.split_once(' ')).ok_or(wrong.clone())?;
     let bytes = STANDARD.decode(base64).map_err(|_| wrong.clone())?;
@@ -181,6 +197,7 @@ mod tests {
         let cosignature = format!("— kaopu/310107/witness {}\n", STANDARD.encode([4; 76]));
         let same_name = format!("— PeterNeumann {}\n", STANDARD.encode([9; 68]));
         assert_eq!(open(&format!("{note}{cosignature}{same_name}"), &[neumann()]), Ok(TEXT));
+        assert_eq!(without_strangers(&format!("{note}{cosignature}{same_name}"), &[neumann()]).as_ref(), Ok(&note));
         assert_eq!(open(&note, &[]), Err(NoteError::Unsigned));
         let forged = note.replacen("cryptography", "Cryptography", 1);
         assert_eq!(open(&forged, &[neumann()]), Err(NoteError::BadSignature("PeterNeumann".into())));

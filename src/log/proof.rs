@@ -100,6 +100,19 @@ pub fn verify_consistency(
         let all = old == new && old_root == new_root && (nothing || old > 0);
         return holds(proof.is_empty() && (all || nothing && new > 0));
     }
+    holds(roots(old, old_root, new, proof) == Some((*old_root, *new_root)))
+}
+
+/// Whether a proof that holds for the new root gives another root for the old tree: then whoever stands by both roots has two
+/// histories. An old tree that is a complete subtree of the new one has no place in the proof, so nothing is said of it.
+pub fn contradicts(old: u64, old_root: &Hash, new: u64, new_root: &Hash, proof: &[Hash]) -> bool {
+    let between = 0 < old && old < new;
+    between
+        && roots(old, old_root, new, proof).is_some_and(|(at_old, at_new)| at_new == *new_root && at_old != *old_root)
+}
+
+/// The roots of both trees that a proof of consistency gives, for 0 < old < new.
+fn roots(old: u64, old_root: &Hash, new: u64, proof: &[Hash]) -> Option<(Hash, Hash)> {
     let (mut node, mut last) = (old - 1, new - 1);
     while node & 1 == 1 {
         (node, last) = (node >> 1, last >> 1);
@@ -108,12 +121,12 @@ pub fn verify_consistency(
     let (first, rest) = match proof.split_first() {
         _ if old.is_power_of_two() => (old_root, proof),
         Some((first, rest)) => (first, rest),
-        None => return Err(ProofError),
+        None => return None,
     };
     let (mut old_hash, mut new_hash) = (*first, *first);
     for sibling in rest {
         if last == 0 {
-            return Err(ProofError);
+            return None;
         }
         if node & 1 == 1 || node == last {
             old_hash = node_hash(sibling, &old_hash);
@@ -124,7 +137,7 @@ pub fn verify_consistency(
         }
         (node, last) = (node >> 1, last >> 1);
     }
-    holds(last == 0 && old_hash == *old_root && new_hash == *new_root)
+    (last == 0).then_some((old_hash, new_hash))
 }
 
 /// Passes the levels at which a node on the right edge has no sibling.
@@ -245,6 +258,10 @@ mod tests {
                 assert!(old == 0 || verify_consistency(old, &[1; 32], new, root, &proof).is_err());
                 assert!(old == 0 || verify_consistency(old, old_root, new, &[1; 32], &proof).is_err());
                 assert!(verify_consistency(new + 1, root, new, root, &proof).is_err());
+                assert!(!contradicts(old, old_root, new, root, &proof));
+                let provable = old > 0 && old < new && !old.is_power_of_two();
+                assert_eq!(contradicts(old, &[1; 32], new, root, &proof), provable, "{old} in {new}");
+                assert!(!contradicts(old, &[1; 32], new, &[2; 32], &proof));
                 let longer = [&proof[..], &[[0; 32]]].concat();
                 assert!(verify_consistency(old, old_root, new, root, &longer).is_err());
                 if let Some((_, shorter)) = proof.split_last() {

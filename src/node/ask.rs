@@ -8,7 +8,6 @@ use super::answer::{self, Answerer};
 use super::serve::surroundings;
 use super::{Node, NodeError, newest_own, rng};
 use crate::exchange::News;
-use crate::exchange::pull::Clients;
 use crate::exchange::query::Asker;
 use crate::log::origin::LogName;
 
@@ -17,7 +16,6 @@ impl Node {
     pub fn asker(&self) -> Asker {
         Asker {
             around: surroundings(self, News::start(self.db.clone())),
-            clients: Clients::default(),
             node: self.id.clone(),
             exchange: self.exchange.clone(),
             rng: Arc::new(Mutex::new(rng())),

@@ -4,6 +4,7 @@
 mod own;
 mod peer;
 mod remedy;
+mod witness;
 
 use futures_util::future::join_all;
 use serde::Serialize;

@@ -53,6 +53,8 @@ pub fn render(status: &Status, ends: &[Ends], now: i64) -> String {
 fn standing(status: &Status, ends: &[Ends], now: i64) {
     metrics::describe_gauge!("kaopu_expires_days", "Days until a certificate, authority or descriptor ends");
     metrics::describe_gauge!("kaopu_log_entries", "Entries of the node's own logs");
+    metrics::describe_gauge!("kaopu_cosigned_entries", "Entries of an own log that a witness has cosigned");
+    metrics::describe_gauge!("kaopu_cosigned_seconds", "When it did, seconds since 1970");
     metrics::describe_gauge!("kaopu_feed_entries", "Entries of a peer's records held here");
     metrics::describe_gauge!(
         "kaopu_feed_lag_entries",
@@ -69,6 +71,11 @@ fn standing(status: &Status, ends: &[Ends], now: i64) {
     }
     for log in &status.logs {
         gauge!("kaopu_log_entries", "origin" => log.origin.to_string()).set(log.size as f64);
+        for newest in &log.cosignatures {
+            let labels = [("origin", newest.origin.to_string()), ("witness", newest.witness.clone())];
+            gauge!("kaopu_cosigned_entries", &labels).set(newest.size as f64);
+            gauge!("kaopu_cosigned_seconds", &labels).set(newest.at as f64);
+        }
     }
     for peer in &status.peers {
         let node = peer.node.to_string();

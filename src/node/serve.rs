@@ -12,12 +12,14 @@ use tokio::time::{sleep, timeout};
 use super::peers::Peers;
 use super::policies::PolicyKeeper;
 use super::reload::Keeper;
-use super::{Node, NodeError, metrics, rng, warnings};
-use crate::exchange::pull::Surroundings;
-use crate::exchange::{News, Puller};
+use super::{Node, NodeError, metrics, newest_own, rng, warnings};
+use crate::exchange::pull::{Clients, Surroundings};
+use crate::exchange::{News, Puller, Pusher, Witness};
 use crate::http::listener::PeerListener;
 use crate::http::local_api::{self, LocalApi};
 use crate::http::{PeerInterface, peer_routes};
+use crate::log::Origin;
+use crate::log::origin::LogName;
 use crate::trust::tls::ServerTls;
 
 /// How long connections may take to end; a little more than the peer interface gives its requests.
@@ -60,6 +62,8 @@ impl Bound {
         metrics::begin();
         let policies = PolicyKeeper::start(&node).await?;
         let answerer = node.answerer().await?;
+        let records = newest_own(&node.db, &node.id, LogName::Records).await?.origin;
+        let exchange = newest_own(&node.db, &node.id, LogName::Exchange).await?.origin;
         let (stop, stopping) = watch::channel(false);
         let news = News::start(node.db.clone());
         news.follow(node.records.sizes());
@@ -71,6 +75,7 @@ impl Bound {
             registry: node.registry.clone(),
             may_read: Arc::clone(&answerer.may_read),
             answerer: Some(answerer),
+            witness: witness(&node, records.clone()),
             news: news.clone(),
             limits: (&node.config.limits).into(),
             of_peers: Arc::new(node.config.limits.of_each(|limits| limits.into())),
@@ -106,8 +111,10 @@ impl Bound {
         let telling = warnings::keep_telling(node.db.clone(), config, node.clock.clone(), seen);
         tasks.spawn(until(stopping.clone(), telling));
         tasks.spawn(until(stopping.clone(), Peers::of(&node).keep_asking()));
+        let around = surroundings(&node, news);
+        let pusher = Pusher::start(around.clone(), vec![records, exchange], Box::new(rng()));
         let puller = if node.config.pull.enabled {
-            Some(Puller::start(surroundings(&node, news), Box::new(rng())))
+            Some(Puller::start(around, Box::new(rng())))
         } else {
             tasks.spawn(watch_registry(&node, stopping.clone()));
             None
@@ -117,6 +124,7 @@ impl Bound {
         shutdown.await;
         tracing::info!(node = %node.id, "stopping");
         stop.send_replace(true);
+        pusher.stop().await;
         if let Some(puller) = puller {
             puller.stop().await;
         }
@@ -155,7 +163,12 @@ pub(super) fn surroundings(node: &Node, news: News) -> Surroundings {
         news,
         settings: (&node.config.pull).into(),
         taken: Arc::new(node.config.limits.taken()),
+        clients: Clients::default(),
     }
+}
+
+fn witness(node: &Node, records: Origin) -> Witness {
+    Witness::new(node.db.clone(), node.registry.clone(), node.keys.clone(), records, node.clock.clone())
 }
 
 /// Keeps to the registry as other processes change it.

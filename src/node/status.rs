@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
+use super::cosigned::Cosigned;
 use super::peers::waiting;
 use super::warnings::{Ends, Warning, warnings};
 use super::{NodeError, own_log};
@@ -13,6 +14,7 @@ use crate::exchange::standing::{REFUSED_TOLD, RefusedStanding};
 use crate::log::Origin;
 use crate::log::origin::LogName;
 use crate::statement::NodeId;
+use crate::store::cosignature::CosignatureRow;
 use crate::store::peer::PeerRow;
 use crate::store::{Db, LogRow, LogState, StoreError};
 use crate::trust::certificates::{self, valid_until};
@@ -64,6 +66,8 @@ pub struct LogStatus {
     pub state: &'static str,
     /// Why it is not open.
     pub reason: Option<String>,
+    /// The newest cosignature of each witness on it.
+    pub cosignatures: Vec<Cosigned>,
 }
 
 /// How a peer and the mirror of its records stand.
@@ -123,6 +127,7 @@ impl Status {
         let logs = db.logs().await?;
         let rows = db.peers().await?;
         let shown = db.certificates().await?;
+        let cosigned = db.all_cosignatures().await?;
         let seconds = |ms: i64| ms.div_euclid(1000);
         let own_certificate = certificate_end(config);
         let mut ends = Ends::of(&own, true, own_certificate.map(seconds));
@@ -143,7 +148,7 @@ impl Status {
             descriptor: own.sequence,
             descriptor_valid_until: own.valid_until.checked_mul(1000).and_then(time),
             certificate_valid_until: own_certificate.and_then(time),
-            logs: logs.iter().filter(|log| log.own).map(|log| LogStatus::of(log, &own)).collect(),
+            logs: logs.iter().filter(|log| log.own).map(|log| LogStatus::of(log, &own, &cosigned)).collect(),
             peers,
             warnings: warnings(&ends, clock.now()),
             ends,
@@ -152,7 +157,7 @@ impl Status {
 }
 
 impl LogStatus {
-    fn of(log: &LogRow, own: &Descriptor) -> Self {
+    fn of(log: &LogRow, own: &Descriptor, cosigned: &[CosignatureRow]) -> Self {
         Self {
             origin: log.origin.clone(),
             verifier_keys: own.log_keys(&log.origin).iter().map(|key| key.to_text()).collect(),
@@ -161,6 +166,7 @@ impl LogStatus {
             checkpoint: log.head.as_ref().and_then(|head| time(head.seen_ms)),
             state: state_name(log.state),
             reason: log.reason.clone(),
+            cosignatures: cosigned.iter().filter(|row| row.origin == log.origin).map(Cosigned::of).collect(),
         }
     }
 }

@@ -79,7 +79,7 @@ const ALL: &str = "SELECT id, origin, own, state, reason, revoked_ms, size, edge
      head_size, head_root, head_note, head_ms, complete_size, complete_root, complete_note, complete_ms \
      FROM log ORDER BY origin";
 // A head never goes back, and never changes its root at the same size, whatever the caller believes.
-const MOVE_HEAD: &str = "UPDATE log SET head_size = $1, head_root = $2, head_note = $3, head_ms = $4 \
+pub(super) const MOVE_HEAD: &str = "UPDATE log SET head_size = $1, head_root = $2, head_note = $3, head_ms = $4 \
      WHERE id = $5 AND own = 0 AND state = 'open' AND COALESCE(head_size, -1) = $6 \
      AND (COALESCE(head_size, -1) < $1 OR head_root = $2)";
 const FREEZE: &str = "UPDATE log SET state = 'frozen', reason = $1 WHERE id = $2 AND state = 'open'";
@@ -135,6 +135,17 @@ impl Db {
         let rows: Vec<(i64, i64)> = on!(read self, c => sqlx::query_as(
             "SELECT id, COALESCE(complete_size, 0) FROM log ORDER BY id").fetch_all(c))?;
         rows.into_iter().map(|(id, size)| Ok((id, nat(size)?))).collect()
+    }
+
+    /// The sizes of the own logs' heads.
+    pub async fn own_sizes(&self) -> Result<Vec<(Origin, u64)>, StoreError> {
+        let rows: Vec<(String, i64)> = on!(read self, c => sqlx::query_as(
+            "SELECT origin, COALESCE(head_size, 0) FROM log WHERE own = 1 ORDER BY origin").fetch_all(c))?;
+        let read = |(origin, size): (String, i64)| {
+            let origin = origin.parse().map_err(|_| StoreError::Corrupt(format!("origin {origin:?}")))?;
+            Ok((origin, nat(size)?))
+        };
+        rows.into_iter().map(read).collect()
     }
 
     /// Moves the head of a mirrored log from size `old` (None: no head yet); false if it stands elsewhere by now.

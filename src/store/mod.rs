@@ -21,6 +21,7 @@
 //! | `pending.rs` | `pending_change` |
 //! | `policy.rs` | `policy_set`, `policy_in_force` |
 //! | `certificate.rs` | `certificate` |
+//! | `cosignature.rs` | `cosignature` |
 //! | `query.rs` | `answered`, `heard` |
 //! | `member_list.rs` | `member_list` |
 
@@ -29,6 +30,7 @@ pub mod append;
 pub mod aside;
 pub mod ceremony;
 mod certificate;
+pub mod cosignature;
 pub mod db;
 pub mod event;
 pub mod invitation;

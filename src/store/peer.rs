@@ -58,8 +58,6 @@ const KEEP: &str =
     "INSERT INTO descriptor (node, sequence, jws, taken_ms) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
 const ALL: &str = "SELECT node, state, descriptor, sequence, url, proposed_by, approved_by, by_file, changed_ms, reason, \
      standing, standing_ms, picked_up, added_ms, success_ms, error_ms, error FROM peer ORDER BY node";
-const COSIGNED: &str = "SELECT witness, COUNT(*) FROM cosignature WHERE log IN (SELECT id FROM log WHERE own = 1) \
-     GROUP BY witness ORDER BY witness";
 const SUCCEEDED: &str = "UPDATE peer SET success_ms = $1 WHERE node = $2";
 const FAILED: &str = "UPDATE peer SET error_ms = $1, error = $3 WHERE node = $2";
 
@@ -143,12 +141,6 @@ impl Db {
     pub async fn peers(&self) -> Result<Vec<PeerRow>, StoreError> {
         let rows: Vec<Row> = on!(read self, c => sqlx::query_as(ALL).fetch_all(c))?;
         rows.into_iter().map(PeerRow::try_from).collect()
-    }
-
-    /// How many cosignatures under checkpoints of this node's own logs each witness gave.
-    pub async fn cosignatures_by_witness(&self) -> Result<Vec<(String, u64)>, StoreError> {
-        let rows: Vec<(String, i64)> = on!(read self, c => sqlx::query_as(COSIGNED).fetch_all(c))?;
-        rows.into_iter().map(|(witness, count)| Ok((witness, nat(count)?))).collect()
     }
 
     /// A number that grows with each change of the registry.

@@ -7,8 +7,8 @@ use rand::CryptoRng;
 use rustls_pki_types::CertificateDer;
 
 use super::wire;
-use crate::log::Origin;
 use crate::log::note::VerifierKey;
+use crate::log::{Origin, WitnessKey, cosignature};
 use crate::statement::{
     Audience, Digest, KeyRing, NodeId, PublicKey, Refused, Salt, SignError, SigningFailed, SigningKey, Statement,
     Suite, Typ, Unverified, Verified, envelope,
@@ -250,6 +250,13 @@ impl Descriptor {
         let of_log = |k: &&KeyEntry| k.state == KeyState::Active && k.purpose == Purpose::Log(origin.clone());
         let keys = self.keys.iter().filter(of_log).filter_map(|k| k.key.ed25519_bytes());
         keys.map(|key| VerifierKey { name: origin.to_string(), key }).collect()
+    }
+
+    /// The keys under which it cosigns others' checkpoints; several while they are being changed.
+    pub fn witness_keys(&self) -> Vec<WitnessKey> {
+        let name = cosignature::name_of(&self.node);
+        let keys = self.active(&[Purpose::Witness]).filter_map(|key| key.ed25519_bytes());
+        keys.map(|key| WitnessKey { name: name.clone(), key }).collect()
     }
 
     /// The active keys for any of these purposes.

@@ -37,6 +37,7 @@ pub struct City {
     pub sign: SigningKey,
     pub log_key: Arc<SigningKey>,
     pub exchange_key: Arc<SigningKey>,
+    pub witness: Arc<SigningKey>,
     pub identity: Arc<Identity>,
     pub descriptor: Descriptor,
     /// Its first descriptor, signed.
@@ -52,7 +53,7 @@ impl City {
             seed[0] = n;
             SigningKey::from_seed(Suite::EdDsa, &seed).unwrap()
         };
-        let [root, next, sign, log_key, exchange_key] = [1, 2, 3, 4, 5].map(key);
+        let [root, next, sign, log_key, exchange_key, witness] = [1, 2, 3, 4, 5, 6].map(key);
         let (identity, ca) = certificates(&node);
         let log = |name| Origin { node: node.clone(), log: name, generation: 1 };
         let (records, exchange) = (log(LogName::Records), log(LogName::Exchange));
@@ -75,6 +76,7 @@ impl City {
                 entry(&sign, Purpose::Sign),
                 entry(&log_key, Purpose::Log(records)),
                 entry(&exchange_key, Purpose::Log(exchange)),
+                entry(&witness, Purpose::Witness),
             ],
             root: root.public().clone(),
             next_root: thumbprint(next.public()),
@@ -84,8 +86,8 @@ impl City {
             successor: None,
         };
         let first = descriptor.sign(&root, NOW, &mut StdRng::seed_from_u64(7)).unwrap();
-        let (log_key, exchange_key) = (Arc::new(log_key), Arc::new(exchange_key));
-        Self { node, root, sign, log_key, exchange_key, identity: Arc::new(identity), descriptor, first }
+        let [log_key, exchange_key, witness] = [log_key, exchange_key, witness].map(Arc::new);
+        Self { node, root, sign, log_key, exchange_key, witness, identity: Arc::new(identity), descriptor, first }
     }
 
     /// Its records log.
@@ -98,10 +100,10 @@ impl City {
         Origin { node: self.node.clone(), log: LogName::Exchange, generation: 1 }
     }
 
-    /// The private halves of the keys that its logs need.
+    /// The private halves that a serving node works with.
     pub fn keys(&self) -> KeyStore {
         let sign = Arc::new(SigningKey::from_pem(&self.sign.to_pem().unwrap()).unwrap());
-        KeyStore::of([sign, Arc::clone(&self.log_key), Arc::clone(&self.exchange_key)])
+        KeyStore::of([sign, Arc::clone(&self.log_key), Arc::clone(&self.exchange_key), Arc::clone(&self.witness)])
     }
 
     /// An invented penalty about an enterprise, unlike those of other numbers.

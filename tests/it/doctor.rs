@@ -95,11 +95,21 @@ fn what_is_broken_between_two_nodes_is_named_and_what_to_do() {
     let [here, peer] = &federation.nodes[..] else { unreachable!() };
     finds_nothing(here);
     let well = here.done(&["doctor", "310107"]);
-    for expected in
-        ["ok    their pull  310107 pulled from this node", "note  witness", "note  root keys", "ok    there"]
-    {
+    for expected in [
+        "ok    their pull  310107 pulled from this node",
+        "ok    witness     310107 has just cosigned",
+        "ok    cosigns     this node last cosigned a log of 310107",
+        "note  root keys",
+        "ok    there",
+    ] {
         assert!(well.contains(expected), "no {expected} in\n{well}");
     }
+    let shown = here.json(&["peer", "show", "310107"]);
+    assert!(shown["cosignatures"].as_u64().unwrap() >= 2, "{shown}");
+    let of_logs: Vec<&str> =
+        shown["cosigned"].as_array().unwrap().iter().map(|c| c["origin"].as_str().unwrap()).collect();
+    assert_eq!(of_logs, ["kaopu/340500/exchange/1", "kaopu/340500/records/1"]);
+    assert!(here.done(&["status"]).contains("  cosigned by 1 witnesses, all of it by 1"));
     let stranger = here.run(&["doctor", "440100"]);
     assert_eq!(stranger.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&stranger.stdout).contains("440100 is no peer of this node"));

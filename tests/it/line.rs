@@ -11,7 +11,7 @@ use kaopu::exchange::client::Patience;
 use kaopu::exchange::pull::{Clients, Surroundings};
 use kaopu::exchange::query::Asker;
 use kaopu::exchange::source::Backoff;
-use kaopu::exchange::{News, PullSettings, Puller};
+use kaopu::exchange::{News, PullSettings, Puller, Witness};
 use kaopu::http::listener::PeerListener;
 use kaopu::http::{Limits, PeerInterface, peer_routes};
 use kaopu::log::Origin;
@@ -101,7 +101,8 @@ impl Office {
         Self::on(Arc::clone(&other.city), Arc::clone(&other.database)).await
     }
 
-    async fn on(city: Arc<City>, database: Arc<Database>) -> Self {
+    /// An office of a city on a database that is there.
+    pub async fn on(city: Arc<City>, database: Arc<Database>) -> Self {
         let db = database.open().await;
         let registry = Registry::load(db.clone()).await.unwrap();
         Self {
@@ -171,7 +172,6 @@ impl Office {
     pub fn asker(&self) -> Asker {
         Asker {
             around: self.surroundings(),
-            clients: Clients::default(),
             node: self.city.node.clone(),
             exchange: self.exchange.clone().unwrap(),
             rng: Arc::new(Mutex::new(rand::make_rng::<StdRng>())),
@@ -204,12 +204,19 @@ impl Office {
             registry: self.registry.clone(),
             may_read: may_read(),
             answerer: self.answerer(),
+            witness: self.witness(),
             news: self.news.clone(),
             limits,
             of_peers: Arc::default(),
             clock: self.clock.clone(),
             stopping: self.stop.subscribe(),
         })
+    }
+
+    /// It as a witness of its peers.
+    pub fn witness(&self) -> Witness {
+        let (keys, records) = (self.city.keys(), self.city.records());
+        Witness::new(self.db.clone(), self.registry.clone(), keys, records, self.clock.clone())
     }
 
     /// Serves something else.
@@ -260,6 +267,7 @@ impl Office {
                 ..PullSettings::default()
             },
             taken: Arc::new(self.limits.taken()),
+            clients: Clients::default(),
         }
     }
 

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use ct_merkle::mem_backed_tree::MemoryBackedTree;
 use ct_merkle::{ConsistencyProof, InclusionProof, RootHash};
 use kaopu::log::note::{self, VerifierKey};
-use kaopu::log::{Checkpoint, Class, Edge, Entry, Hash, TileId, climb, proof, tile};
+use kaopu::log::{Checkpoint, Class, Cosignature, Edge, Entry, Hash, TileId, WitnessKey, climb, proof, tile};
 use kaopu::statement::{Digest, SigningKey, Suite};
 use proptest::prelude::*;
 use rand::SeedableRng as _;
@@ -198,6 +198,42 @@ fn signed_note_and_tlog_tiles_open_our_checkpoints() {
         }
         assert_eq!(VerifierKey::parse(&text), Ok(verifier(&key)));
     }
+}
+
+/// A cosignature as its specification has it, verified by the bytes.
+struct TheirWitness(WitnessKey);
+
+impl signed_note::Verifier for TheirWitness {
+    fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    fn key_id(&self) -> u32 {
+        signed_note::key_id(&self.0.name, &[&[4], &self.0.key[..]].concat())
+    }
+
+    fn verify(&self, msg: &[u8], sig: &[u8]) -> bool {
+        use ed25519_dalek::Verifier as _;
+        let (time, signature) = sig.split_at(8);
+        let time = u64::from_be_bytes(time.try_into().unwrap());
+        let signed = [format!("cosignature/v1\ntime {time}\n").as_bytes(), msg].concat();
+        let key = ed25519_dalek::VerifyingKey::from_bytes(&self.0.key).unwrap();
+        key.verify(&signed, &signature.try_into().unwrap()).is_ok()
+    }
+}
+
+#[test]
+fn signed_note_finds_our_cosignatures_beneath_our_checkpoints() {
+    let (key, witness) = (log_key(1), log_key(2));
+    let checkpoint = Checkpoint { origin: "kaopu/310107/records/1".parse().unwrap(), size: 5, root: [9; 32] };
+    let name = "kaopu/340500/witness";
+    let cosignature = Cosignature::sign(&checkpoint.text(), name, &witness, 1_790_000_000).unwrap();
+    let note = format!("{}{}\n", checkpoint.sign(&key).unwrap(), cosignature.line);
+    let witness = WitnessKey { name: name.to_owned(), key: witness.public().ed25519_bytes().unwrap() };
+    let read = Note::from_bytes(note.as_bytes()).expect("a note there");
+    let known = VerifierList::new(vec![Box::new(TheirWitness(witness.clone()))]);
+    let (verified, unknown) = read.verify(&known).expect("and verifies there");
+    assert_eq!((verified.len(), unknown.len(), verified[0].id()), (1, 1, witness.id()));
 }
 
 /// What they sign with is held in the form `PRIVATE+KEY+<name>+<hash>+<base64 of 01 ‖ seed>`.

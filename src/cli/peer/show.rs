@@ -99,6 +99,7 @@ fn tell(view: &PeerView) {
     view.refused.iter().for_each(|it| line("refused here", refused(it)));
     view.refused_there.iter().for_each(|it| line("refused there", refused(it)));
     line("cosignatures", view.descriptor.map(|_| view.cosignatures.to_string()));
+    view.cosigned.iter().for_each(|newest| line("cosigned", Some(newest.words())));
     for key in &view.keys {
         let state = serde_json::to_value(key.state).ok().and_then(|state| state.as_str().map(str::to_owned));
         print_line(&format!("    {:<14} {}  {}", key.purpose, key.id, state.unwrap_or_default()));

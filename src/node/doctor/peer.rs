@@ -18,7 +18,7 @@ use crate::log::origin::LogName;
 use crate::node::status::{Status, spoken_span, state_name};
 use crate::node::warnings::{Ends, Warning, What, warnings};
 use crate::store::{Db, LogState};
-use crate::trust::descriptor::{Descriptor, DescriptorError, Purpose};
+use crate::trust::descriptor::{Descriptor, DescriptorError};
 use crate::trust::registry::{Admission, Peer};
 use crate::trust::state::PeerState;
 use crate::trust::tls::{Identity, client_tls};
@@ -48,7 +48,7 @@ impl Surroundings<'_> {
         if Admission::of(peer.state) > Admission::Nothing {
             self.connect(peer, &mut checks).await;
             checks.extend(self.pull(peer));
-            checks.push(witness(&peer.descriptor));
+            checks.extend(self.cosigns(peer).await);
             checks.extend(self.soon(peer).await.iter().map(expiry));
         }
         PeerReport {
@@ -80,7 +80,8 @@ impl Surroundings<'_> {
 
     /// What needs a connection, each step on the one before it.
     async fn connect(&self, peer: &Arc<Peer>, checks: &mut Vec<Check>) {
-        const STEPS: [&str; 8] = ["name", "port", "tls", "clock", "there", "descriptor", "log", "their pull"];
+        const STEPS: [&str; 9] =
+            ["name", "port", "tls", "clock", "there", "descriptor", "log", "their pull", "witness"];
         let before = checks.len();
         if let Err(fault) = self.steps(peer, checks).await {
             checks.push(fault);
@@ -108,6 +109,7 @@ impl Surroundings<'_> {
         if peer.state == PeerState::Active && standing.state == PeerState::Active {
             checks.push(self.log(peer, &client).await);
             checks.push(self.their_pull(peer, &standing));
+            checks.push(Box::pin(self.witness(peer, &client)).await);
         }
         Ok(())
     }
@@ -359,15 +361,7 @@ fn skew(peer: &Peer, seconds: i64) -> Check {
     }
 }
 
-/// Cosigning is not part of this version; what its descriptor says of it can be looked at.
-fn witness(descriptor: &Descriptor) -> Check {
-    const NAME: &str = "witness";
-    let named = descriptor.active(&[Purpose::Witness]).next().is_some();
-    let words = if named { "its descriptor names a witness key" } else { "its descriptor names no witness key" };
-    Check::note(NAME, format!("{words}; cosigning is not part of this version"))
-}
-
-fn failed(name: &'static str, fault: &Fault, peer: &Peer) -> Check {
+pub(super) fn failed(name: &'static str, fault: &Fault, peer: &Peer) -> Check {
     Check::fault(name, format!("{fault}: {}", remedy(fault, &peer.node)))
 }
 

@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::{Peers, PeersError};
 use crate::exchange::standing::{REFUSED_TOLD, RefusedStanding, Standing};
 use crate::log::origin::LogName;
+use crate::node::cosigned::Cosigned;
 use crate::node::status::{spoken_span, time};
 use crate::statement::NodeId;
 use crate::store::invitation::InvitationRow;
@@ -66,8 +67,10 @@ pub struct PeerView {
     pub refused: Vec<RefusedStanding>,
     /// The newest of this node's descriptors that were refused there, as it last said.
     pub refused_there: Vec<RefusedStanding>,
-    /// Cosignatures of it under checkpoints of this node's logs.
+    /// Cosignatures that it gave on checkpoints of this node's logs.
     pub cosignatures: u64,
+    /// Of each log the newest of them.
+    pub cosigned: Vec<Cosigned>,
     /// What is to be done next, in one sentence.
     pub next: String,
 }
@@ -107,7 +110,7 @@ impl Peers {
     /// The same from a store alone, without keys or certificates.
     pub async fn views(db: &crate::store::Db, now_ms: i64) -> Result<Vec<PeerView>, PeersError> {
         let invitations = db.invitations(now_ms).await?;
-        let cosigned = db.cosignatures_by_witness().await?;
+        let cosignatures = db.all_cosignatures().await?;
         let rows = db.peers().await?;
         let mut views = Vec::new();
         for invitation in &invitations {
@@ -118,13 +121,13 @@ impl Peers {
         for row in rows {
             let (_, descriptor) = Descriptor::open(&row.descriptor)?;
             let invited = invitations.iter().find(|invitation| invitation.node == row.node);
-            let witness = format!("kaopu/{}/witness", row.node);
-            let count = cosigned.iter().find(|(name, _)| *name == witness).map_or(0, |(_, count)| *count);
+            let cosigned = Cosigned::by(&row.node, &cosignatures);
             let refused = db.refused_descriptors(&row.node, REFUSED_TOLD).await?;
             views.push(PeerView {
                 refused: refused.into_iter().map(Into::into).collect(),
                 invited: invited.map(Invited::of),
-                cosignatures: count,
+                cosignatures: cosigned.iter().map(|newest| newest.given).sum(),
+                cosigned,
                 ..PeerView::of(row, &descriptor, now_ms)
             });
         }
@@ -168,6 +171,7 @@ impl PeerView {
             refused: Vec::new(),
             refused_there: Vec::new(),
             cosignatures: 0,
+            cosigned: Vec::new(),
             next: "its administrator runs `kaopu peer add` with the invitation's text".to_owned(),
         }
     }
@@ -194,6 +198,7 @@ impl PeerView {
             last_error_time: row.error_ms.and_then(time),
             last_error: row.error.clone(),
             cosignatures: 0,
+            cosigned: Vec::new(),
             next: next(&row, now_ms),
             node: row.node,
             state: row.state,
