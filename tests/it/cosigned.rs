@@ -16,6 +16,7 @@ use kaopu::log::cosignature::name_of;
 use kaopu::log::witness::Submitted;
 use kaopu::log::{Checkpoint, Cosignature, Origin};
 use kaopu::store::cosignature::CosignatureRow;
+use kaopu::trust::descriptor::Descriptor;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
@@ -84,7 +85,9 @@ async fn every_peer_cosigns_both_logs_and_a_dead_one_holds_nobody_up() {
     }
     assert!(owner.given(&of_records, &dead).await.is_none());
     // a minute has not passed
-    publish(&exchange, vec![owner.city.penalty(5000)]).await;
+    let second = Descriptor { sequence: 2, ..owner.city.descriptor.clone() };
+    let second = second.sign_after(Some(&owner.city.first), &owner.city.root, NOW, &mut StdRng::seed_from_u64(8));
+    publish(&exchange, vec![second.unwrap()]).await;
     assert_eq!(owner.given(&of_exchange, &one.city).await.unwrap().size, 1);
 
     // the checkpoint is served with what it was given, and is still a checkpoint to who pulls it

@@ -126,6 +126,9 @@ fn what_is_broken_between_two_nodes_is_named_and_what_to_do() {
     set_state(peer, here, PeerState::Revoked);
     keeps_saying(here, "tls: TLS: the other side refuses this node (CertificateRevoked): this node was revoked there");
     set_state(peer, here, PeerState::Active);
+    // what was closed then stays so, and is not cosigned any more
+    says(here, "witness: 310107 does not cosign this node's logs (log-stopped): telephone its administrator");
+    change(peer, "UPDATE log SET state = 'open', reason = NULL, revoked_ms = NULL WHERE node = $1", &here.id);
     finds_nothing(here);
 
     // an address where nobody listens, and a name that nobody has

@@ -11,7 +11,9 @@ use kaopu::log::merkle::{empty_root, leaf_hash, root_of};
 use kaopu::log::witness::Submitted;
 use kaopu::log::{Checkpoint, Cosignature, Hash, Origin, WitnessKey, cosignature, proof};
 use kaopu::statement::SigningKey;
+use kaopu::store::ceremony::Step;
 use kaopu::store::peer_state::PeerState;
+use kaopu::store::pending::Change;
 use kaopu::store::{LogState, StoreError};
 use kaopu::trust::registry::Peer;
 use kaopu::trust::tls;
@@ -306,18 +308,18 @@ async fn only_logs_of_active_peers_are_witnessed_and_only_peers_may_ask() {
     let post = outside.http.post(format!("{}/v1/add-checkpoint", outside.url)).body(log.push(5, 6));
     assert!(post.send().await.is_err(), "no handshake");
 
-    let row = owner.peer_row();
-    let suspended = kaopu::store::pending::Change {
-        about: "peer",
+    let change = |about, action| Change {
+        about,
         subject: owner.node.as_str(),
-        action: "suspend",
+        action,
         by: "示例",
         reason: Some("示例"),
         digest: None,
         at_ms: NOW * 1000,
     };
-    use kaopu::store::ceremony::Step;
-    assert!(witness.db.step_peer(Step::Suspend, &owner.node, &row.descriptor, &suspended).await.unwrap());
+    assert!(witness.db.add_account("示例", "no secret", &change("account", "add")).await.unwrap());
+    let (descriptor, suspend) = (owner.first.jws(), change("peer", "suspend"));
+    assert!(witness.db.step_peer(Step::Suspend, &owner.node, descriptor, &suspend).await.unwrap());
     witness.registry.refresh().await.unwrap();
     assert_eq!(witness.registry.standing(&owner.node).unwrap().state, PeerState::Suspended);
     assert_eq!(brought.refused(log.push(5, 6)).await, (404, "unknown-log".to_owned()));

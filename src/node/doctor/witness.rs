@@ -37,6 +37,13 @@ impl Surroundings<'_> {
                 NAME,
                 format!("{node} does not know this node's logs: see that it holds this node's newest descriptor"),
             ),
+            Err(Fault::Http(_, why)) if why == "log-stopped" || why == "fork" => Check::fault(
+                NAME,
+                format!(
+                    "{node} does not cosign this node's logs ({why}): telephone its administrator, whose `kaopu status` says \
+                     what it holds against them"
+                ),
+            ),
             Err(fault @ Fault::Ahead { .. }) => Check::fault(
                 NAME,
                 format!("{fault} Do not append before that is explained: bring the store back from a newer backup"),
