@@ -179,7 +179,9 @@ impl PeerStatus {
         let head = log.and_then(|log| log.head.as_ref());
         let head_size = head.map_or(0, |head| head.size).max(size);
         let now_ms = clock.now_ms();
-        let summary = waiting(&row, now_ms).unwrap_or_else(|| summary(&row, log, head_size - size, now_ms));
+        let summary = waiting(&row, now_ms)
+            .or_else(|| frozen_beside(&row, logs))
+            .unwrap_or_else(|| summary(&row, log, head_size - size, now_ms));
         Self {
             name: descriptor.name.clone(),
             url: row.url.or_else(|| descriptor.endpoints.first().cloned()).unwrap_or_default(),
@@ -204,6 +206,13 @@ impl PeerStatus {
             summary,
         }
     }
+}
+
+/// A log of a peer that is not mirrored, and was caught all the same.
+fn frozen_beside(row: &PeerRow, logs: &[LogRow]) -> Option<String> {
+    let of_peer = |log: &&LogRow| log.origin.node == row.node && log.origin.log == LogName::Exchange;
+    let frozen = logs.iter().filter(of_peer).find(|log| log.state == LogState::Frozen)?;
+    Some(format!("{} is frozen: {}", frozen.origin, frozen.reason.as_deref().unwrap_or("no reason is noted")))
 }
 
 /// One sentence for a person who asks how it goes with a peer.

@@ -77,6 +77,11 @@ impl Surroundings<'_> {
         let (node, witness, now_ms) = (&peer.node, name_of(&self.own.node), self.clock.now_ms());
         let (mut newest, mut late) = (None, Vec::new());
         for log in self.db.logs().await?.into_iter().filter(|log| log.origin.node == *node) {
+            if log.state == LogState::Frozen {
+                let why = log.reason.as_deref().unwrap_or("no reason is noted");
+                let words = format!("{} is frozen here ({why}): telephone the administrator of {node}", log.origin);
+                return Ok(Check::fault(NAME, words));
+            }
             let Some(head) = log.head.as_ref().filter(|_| log.state == LogState::Open) else { continue };
             let rows = self.db.cosignatures(log.id).await?;
             let own = rows.into_iter().find(|row| row.cosignature.witness == witness);
