@@ -24,6 +24,9 @@
 //! | `cosignature.rs` | `cosignature` |
 //! | `query.rs` | `answered`, `heard` |
 //! | `member_list.rs` | `member_list` |
+//! | `watch.rs` | `watch`, `webhook` |
+//! | `turned.rs`, `notice.rs`, `inbox.rs` | `turned`, `followed`, `notice` |
+//! | `delivery.rs` | `delivery`, `line` |
 
 pub mod account;
 pub mod append;
@@ -32,10 +35,13 @@ pub mod ceremony;
 mod certificate;
 pub mod cosignature;
 pub mod db;
+pub mod delivery;
 pub mod event;
+pub mod inbox;
 pub mod invitation;
 pub mod log;
 pub mod member_list;
+pub mod notice;
 pub mod peer;
 pub mod peer_state;
 pub mod pending;
@@ -49,7 +55,9 @@ pub mod refused_descriptor;
 pub mod revise;
 mod rows;
 pub mod statement;
+mod turned;
 pub mod upload;
+pub mod watch;
 
 pub use append::{Append, AppendError, NewEntry};
 pub use db::{Db, StoreError};

@@ -9,7 +9,7 @@ use sqlx::FromRow;
 
 use super::append::AppendError;
 use super::db::{Tx, clean, hash, int, nat, on, retry};
-use super::{Db, LogRow, StoreError};
+use super::{Db, LogRow, StoreError, turned};
 use crate::log::version::Identified;
 use crate::record::name::fold;
 use crate::statement::Digest;
@@ -245,6 +245,12 @@ impl Revised {
             .execute(c))?;
         if revised == 0 {
             return Err(AppendError::Moved);
+        }
+        // one that was held or refused, and is refused now, was never told of
+        if let Some((key, _)) = &self.subject
+            && stands != (self.was == "accepted")
+        {
+            turned::note(tx, self.log, self.index, key, stands).await?;
         }
         for digest in &self.refs {
             on!(change tx, c => sqlx::query(if stands { REFER } else { UNREFER })

@@ -9,7 +9,7 @@ use super::append::{AppendError, Stored};
 use super::db::{hash, int, nat, on, retry};
 use super::project::{Columns, Projections};
 use super::record::ASKED;
-use super::{Db, StoreError};
+use super::{Db, StoreError, turned};
 use crate::log::version::{Identified, Waiting};
 use crate::log::{Class, Entry};
 use crate::statement::Digest;
@@ -203,6 +203,11 @@ impl Db {
                 .execute(c))?;
             if settled == 1 {
                 projections.write(&mut tx, log).await?;
+                if let Stored::Accepted(_, projection) = stored
+                    && let Some((subject, _)) = &projection.subject
+                {
+                    turned::note(&mut tx, log, index, subject, true).await?;
+                }
                 tx.commit().await?;
             }
             Ok::<(), AppendError>(())
