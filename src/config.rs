@@ -17,8 +17,10 @@ use crate::statement::{Audience, NodeId, Reader};
 
 mod keys;
 mod limits;
+mod watch;
 
 pub use limits::{Limits, PeerLimits};
+pub use watch::{AddressRange, Watch, Webhooks};
 
 /// The configuration of a node.
 #[derive(Clone, Debug, Deserialize)]
@@ -60,6 +62,12 @@ pub struct Config {
     /// How peers' logs are pulled.
     #[serde(default)]
     pub pull: Pull,
+    /// How those who follow a subject are told.
+    #[serde(default)]
+    pub watch: Watch,
+    /// How notices are delivered to webhooks.
+    #[serde(default)]
+    pub webhooks: Webhooks,
 }
 
 /// Who the node is.
@@ -271,6 +279,9 @@ impl Config {
         if let Some(Err((key, reason))) = self.federation.as_ref().map(Federation::check) {
             return refuse(key, reason);
         }
+        if let Err((key, reason)) = self.webhooks.check() {
+            return refuse(key, reason);
+        }
         let limits = &self.limits;
         if limits.connections == 0 || limits.handshakes == 0 {
             return refuse("limits", "connections and handshakes are at least 1");
@@ -299,6 +310,9 @@ impl Config {
         }
         for path in [&mut self.schemas, &mut self.rules, &mut self.calendar, &mut self.policy].into_iter().flatten() {
             *path = folder.join(&*path);
+        }
+        if let Some(ca) = &mut self.webhooks.ca {
+            *ca = folder.join(&*ca);
         }
         if let Some(path) = self.store.0.strip_prefix("sqlite:") {
             let path = folder.join(path.strip_prefix("//").unwrap_or(path));

@@ -24,12 +24,17 @@
 //! | `heard.rs` | what came back, held against what was asked |
 //! | `finding.rs` | what came of it, one word a peer |
 //! | `question.rs` | what nodes say to each other when one asks |
+//! | `tell.rs` | whoever follows a subject is told what all logs say about it |
+//! | `notice.rs` | what they are told, signed |
+//! | `deliver.rs` | notices on their way to webhooks |
+//! | `webhook.rs`, `reach.rs` | a webhook, asked under limits, and where it may be |
 //! | `fault.rs` | what can go wrong, told apart |
 
 pub mod apply;
 mod bodies;
 pub mod client;
 pub mod cosign;
+pub mod deliver;
 pub mod fault;
 pub mod feed;
 pub mod fetch;
@@ -40,15 +45,19 @@ pub mod heard;
 pub mod held;
 pub mod judge;
 pub mod keys;
+pub mod notice;
 mod order;
 pub mod prove;
 pub mod pull;
 pub mod push;
 pub mod query;
 pub mod question;
+pub mod reach;
 pub mod source;
 pub mod standing;
+pub mod tell;
 pub mod watch;
+pub mod webhook;
 pub mod witness;
 
 pub use client::PeerClient;

@@ -45,6 +45,15 @@ impl Default for Backoff {
     }
 }
 
+impl Backoff {
+    /// How long to wait after so many failures before this one; `share`, 0 to 1, is drawn: between half and the whole of it,
+    /// so that many who failed together do not come back together.
+    pub fn after(&self, failures: u32, share: f64) -> Duration {
+        let wait = self.first.saturating_mul(1 << failures.min(16)).min(self.longest);
+        wait.mul_f64(0.5 + share.clamp(0.0, 1.0) / 2.0)
+    }
+}
+
 /// A mirror that has nothing new is asked again after this, while the owner is away.
 const MIRROR_REST: Duration = Duration::from_secs(2);
 /// A mirror that served what the log does not say is left alone for this long.

@@ -94,6 +94,12 @@ impl ServerTls {
     }
 }
 
+/// Lets clients of those who are no nodes, which verify by the system's authorities, use the same cryptography.
+pub fn use_provider() {
+    // somebody else may have chosen one before: it stays
+    let _ = aws_lc_rs::default_provider().install_default();
+}
+
 /// For asking one peer.
 pub fn client_tls(identity: &Identity, peer: &Arc<Peer>) -> Result<ClientTls, TlsError> {
     asking(identity, Expected::This(Arc::clone(peer)), true)

@@ -18,8 +18,8 @@ const RESERVED: &[Reserved] = &[
     Reserved { crates: &["sqlx"], may: &["store/"], why: "SQL is written once, in `store` alone" },
     Reserved {
         crates: &["reqwest"],
-        may: &["exchange/client.rs"],
-        why: "limits, timeouts and TLS of a request to a peer are set in one place",
+        may: &["exchange/client.rs", "exchange/webhook.rs"],
+        why: "limits, timeouts and TLS of a request are set in one place: to a peer, and to a webhook, which is no node",
     },
     Reserved {
         crates: &["rustls", "tokio_rustls"],
