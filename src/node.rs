@@ -20,6 +20,7 @@ pub mod rotate;
 pub mod serve;
 pub mod status;
 pub mod warnings;
+pub mod watching;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -15,6 +15,7 @@
 //! | `receipt.rs` | what the department gets back |
 //! | `fault_file.rs` | faults of a rehearsal, kept aside |
 //! | `weigh.rs` | what a row counts for in the figures of data quality |
+//! | `subject_list.rs` | a list of names and codes |
 //! | `upload.rs` | an upload run against the store |
 //!
 //! Every reader runs in constant memory (spreadsheets: in bounded memory) and calls back row by row; a file is read
@@ -34,6 +35,7 @@ mod person;
 pub mod receipt;
 pub mod row;
 pub mod sheet;
+pub mod subject_list;
 mod veil;
 pub mod weigh;
 pub mod upload;

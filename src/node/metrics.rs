@@ -8,6 +8,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 use super::status::Status;
 use super::warnings::Ends;
+use crate::exchange::deliver::DELIVERIES;
 use crate::trust::tls::REFUSALS;
 
 const REQUESTS: &str = "kaopu_requests_total";
@@ -25,6 +26,7 @@ pub fn begin() {
             return None;
         }
         metrics::describe_counter!(REQUESTS, "Requests of peers, by the status of the answer");
+        metrics::describe_counter!(DELIVERIES, "Notices handed to webhooks, by the outcome");
         metrics::describe_counter!(REFUSALS, "Connections and requests refused, by the reason");
         Some(handle)
     });
@@ -61,6 +63,9 @@ fn standing(status: &Status, ends: &[Ends], now: i64) {
         "Entries of a peer's records that are known of and not here yet"
     );
     metrics::describe_gauge!("kaopu_feed_success_seconds", "When a peer last answered, seconds since 1970");
+    metrics::describe_gauge!("kaopu_notices_unread", "Notices of watched subjects that nobody has acknowledged");
+    metrics::describe_gauge!("kaopu_notices_waiting", "Notices that wait for a webhook, by its number");
+    metrics::describe_gauge!("kaopu_notice_oldest_seconds", "How long the oldest of them has waited");
     metrics::describe_gauge!("kaopu_peer_state", "Where a peer stands here: 1 for the state that it is in");
     // of several authorities of a node the first to end
     let mut soonest: Vec<&Ends> = ends.iter().collect();
@@ -68,6 +73,12 @@ fn standing(status: &Status, ends: &[Ends], now: i64) {
     for ends in soonest {
         let days = (ends.until.saturating_sub(now)) as f64 / 86_400.0;
         gauge!("kaopu_expires_days", "node" => ends.node.to_string(), "what" => ends.what.as_str()).set(days);
+    }
+    gauge!("kaopu_notices_unread").set(status.watching.unread as f64);
+    for webhook in &status.watching.webhooks {
+        let id = webhook.id.to_string();
+        gauge!("kaopu_notices_waiting", "webhook" => id.clone()).set(webhook.waiting as f64);
+        gauge!("kaopu_notice_oldest_seconds", "webhook" => id).set(webhook.oldest_seconds.unwrap_or(0) as f64);
     }
     for log in &status.logs {
         gauge!("kaopu_log_entries", "origin" => log.origin.to_string()).set(log.size as f64);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -13,7 +13,9 @@ use super::peers::Peers;
 use super::policies::PolicyKeeper;
 use super::reload::Keeper;
 use super::{Node, NodeError, metrics, newest_own, rng, warnings};
+use crate::exchange::deliver::Deliverer;
 use crate::exchange::pull::{Clients, Surroundings};
+use crate::exchange::tell::Teller;
 use crate::exchange::{News, Puller, Pusher, Witness};
 use crate::http::listener::PeerListener;
 use crate::http::local_api::{self, LocalApi};
@@ -111,6 +113,12 @@ impl Bound {
         let telling = warnings::keep_telling(node.db.clone(), config, node.clock.clone(), seen);
         tasks.spawn(until(stopping.clone(), telling));
         tasks.spawn(until(stopping.clone(), Peers::of(&node).keep_asking()));
+        if node.config.watch.enabled {
+            let deliveries = Arc::new(Notify::new());
+            let deliverer = Deliverer::of(&node, Arc::clone(&deliveries)).await?;
+            tasks.spawn(until(stopping.clone(), Teller::of(&node, deliveries).keep_telling(news.clone())));
+            tasks.spawn(deliverer.keep_delivering(stopping.clone(), Box::new(rng())));
+        }
         let around = surroundings(&node, news);
         let pusher = Pusher::start(around.clone(), vec![records, exchange], Box::new(rng()));
         let puller = if node.config.pull.enabled {

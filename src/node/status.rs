@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::cosigned::Cosigned;
 use super::peers::waiting;
 use super::warnings::{Ends, Warning, warnings};
+use super::watching::WatchStatus;
 use super::{NodeError, own_log};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -44,6 +45,8 @@ pub struct Status {
     pub peers: Vec<PeerStatus>,
     /// What ends soon, or has ended, of its own and of its peers'.
     pub warnings: Vec<Warning>,
+    /// How those are told who follow subjects.
+    pub watching: WatchStatus,
     /// Everything that ends.
     #[serde(skip)]
     pub ends: Vec<Ends>,
@@ -151,6 +154,7 @@ impl Status {
             logs: logs.iter().filter(|log| log.own).map(|log| LogStatus::of(log, &own, &cosigned)).collect(),
             peers,
             warnings: warnings(&ends, clock.now()),
+            watching: WatchStatus::of(db, clock).await?,
             ends,
         })
     }

@@ -12,6 +12,7 @@ use crate::log::appender::still_has_what_was_remembered;
 use crate::node::reload::read_identity;
 use crate::node::status::{Status, spoken_span};
 use crate::node::warnings::Warning;
+use crate::node::watching::WebhookStatus;
 use crate::store::{Db, LogRow};
 use crate::trust::descriptor::Descriptor;
 use crate::trust::keys::{KeyStore, Passphrases};
@@ -53,7 +54,17 @@ pub async fn with_store(
         Err(error) => checks.push(Check::fault("store", format!("{error}: see that the database runs"))),
     }
     checks.push(serving(config.listen.peer).await);
+    checks.extend(status.watching.webhooks.iter().filter(|webhook| webhook.is_late()).map(webhook_is_late));
     checks
+}
+
+/// Whoever follows a subject is not told by a webhook that takes nothing.
+fn webhook_is_late(webhook: &WebhookStatus) -> Check {
+    let words = format!(
+        "webhook {} at {}: {}; see that it answers 2xx, then `kaopu watch webhook retry {}`",
+        webhook.id, webhook.url, webhook.summary, webhook.id
+    );
+    Check::warning("webhook", words)
 }
 
 /// What ends soon counts, as does what has ended.
