@@ -19,6 +19,7 @@ mod serve;
 mod status;
 mod upload;
 mod user;
+mod watch;
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -78,6 +79,9 @@ enum Command {
     /// Export logs, and verify exported ones
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Follow subjects 动态监测, and show what was published about them
+    #[command(subcommand)]
+    Watch(watch::Watch),
     /// Show how the node stands with its logs and its peers
     Status(status::ShowStatus),
     /// Try this node and its peers in both directions, and say what to do about each fault
@@ -101,6 +105,7 @@ impl Command {
             Self::Upload(upload) => upload.run(&shared).await,
             Self::Quality(quality) => quality.run(&shared).await,
             Self::Audit(audit) => Box::pin(audit.run(&shared)).await,
+            Self::Watch(watch) => Box::pin(watch.run(&shared)).await,
             Self::Status(status) => status.run(&shared).await,
             Self::Doctor(doctor) => doctor.run(&shared).await,
         }

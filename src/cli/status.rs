@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use kaopu::clock::Clock;
 use kaopu::node::status::{LogStatus, PeerStatus, Status};
+use kaopu::node::watching::WatchStatus;
 use kaopu::store::Db;
 
 use super::{Shared, print_json, print_line};
@@ -43,11 +44,23 @@ fn tell(status: &Status) {
     for log in &status.logs {
         tell_log(log);
     }
+    tell_watching(&status.watching);
     if status.peers.is_empty() {
         print_line("no peers yet; `kaopu peer add FILE` takes another node's descriptor.jws");
     }
     for peer in &status.peers {
         tell_peer(peer);
+    }
+}
+
+fn tell_watching(watching: &WatchStatus) {
+    if watching.watches > 0 || watching.unread > 0 {
+        print_line("");
+        print_line(&format!("{} watches 动态监测, {} unread notices", watching.watches, watching.unread));
+    }
+    for webhook in watching.webhooks.iter().filter(|webhook| webhook.waiting > 0) {
+        let mark = if webhook.is_late() { "!" } else { " " };
+        print_line(&format!("{mark} webhook {} {}: {}", webhook.id, webhook.url, webhook.summary));
     }
 }
 
