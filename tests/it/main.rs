@@ -23,7 +23,6 @@ mod events;
 mod federation;
 mod figures;
 mod full_disk;
-#[expect(dead_code, reason = "the benches use more of it")]
 mod growth;
 mod import_command;
 mod key_command;
@@ -63,5 +62,6 @@ mod unkind_peer;
 mod survival;
 mod token;
 mod upload;
+mod watching;
 mod whole;
 mod witness;
