@@ -41,6 +41,7 @@ mod own_log;
 mod peer_interface;
 mod peer_steps;
 mod penalty_file;
+mod policy;
 mod pull;
 mod quality;
 mod sample_log;
