@@ -60,6 +60,8 @@ pub(super) struct Asked {
     flags: [bool; 4],
 }
 
+/// So many policies an answer names at most, as its schema has it.
+const MOST_NAMED: usize = 256;
 /// The reason for a kind that this node does not know.
 const UNKNOWN_KIND: &str = "本节点没有该类信息";
 
@@ -95,6 +97,7 @@ impl Policies {
         }
         access.policies.sort();
         access.policies.dedup();
+        access.policies.truncate(MOST_NAMED);
         access
     }
 

@@ -59,6 +59,8 @@ pub(super) struct Question {
     pub context: Vec<(&'static str, RestrictedExpression)>,
 }
 
+/// The longest reason, in characters: an answer takes no longer one.
+const LONGEST_REASON: usize = 500;
 /// The reason where no policy permits.
 const NONE_PERMITS: &str = "没有策略允许";
 
@@ -112,10 +114,15 @@ impl Policies {
 
     /// What the policies say.
     pub(super) fn judge(&self, question: Result<Question, NotMade>) -> Verdict {
+        let action = question.as_ref().map_or("?", |question| question.action);
+        let broken = |policies: Vec<String>, error: &str| {
+            tracing::error!(action, ?policies, error, "policies could not be evaluated: it is denied");
+            Verdict::broken(policies, error)
+        };
         let asked = question.map_err(|error| error.to_string()).and_then(|question| self.request(question));
         let (request, entities) = match asked {
             Ok(asked) => asked,
-            Err(error) => return Verdict::broken(Vec::new(), &error),
+            Err(error) => return broken(Vec::new(), &error),
         };
         let response = Authorizer::new().is_authorized(&request, &self.set, &entities);
         let mut errors: Vec<_> = response.diagnostics().errors().collect();
@@ -125,7 +132,7 @@ impl Policies {
                 let cedar_policy::AuthorizationError::PolicyEvaluationError(error) = error;
                 error.policy_id().to_string()
             });
-            return Verdict::broken(ids.collect(), &first.to_string());
+            return broken(ids.collect(), &first.to_string());
         }
         let mut policies: Vec<_> = response.diagnostics().reason().map(ToString::to_string).collect();
         policies.sort();
@@ -150,14 +157,17 @@ impl Policies {
             words.cloned().unwrap_or_else(|| format!("策略 {} 不允许", told.id))
         });
         let reasons: Vec<_> = reasons.collect();
-        if reasons.is_empty() { NONE_PERMITS.to_owned() } else { reasons.join("；") }
+        if reasons.is_empty() {
+            return NONE_PERMITS.to_owned();
+        }
+        reasons.join("；").chars().take(LONGEST_REASON).collect()
     }
 }
 
 impl Verdict {
     /// The policies could not decide.
     fn broken(policies: Vec<String>, error: &str) -> Self {
-        let error: String = error.chars().take(500).collect();
+        let error: String = error.chars().take(LONGEST_REASON - 30).collect();
         Self { permitted: false, policies, reason: Some(format!("策略无法求值，按不允许处理：{error}")) }
     }
 }

@@ -85,6 +85,9 @@ impl Outcome {
     }
 }
 
+/// So many policies a recognition names at most, as its schema has it.
+const MOST_NAMED: usize = 50;
+
 /// Members of a record's body that say when it was decided; the first that is there.
 const DECIDED: [&str; 7] = ["decided", "listed", "awarded", "made", "signed", "provided", "registered"];
 
@@ -175,13 +178,15 @@ impl Policies {
         let action = if case.revokes { "recognise-revocation" } else { "recognise" };
         let may = self.judge(case.question(action, self));
         if !may.permitted {
-            return self.recognition(Outcome::Refused, may.policies, may.reason);
+            let policies = may.policies.into_iter().take(MOST_NAMED).collect();
+            return self.recognition(Outcome::Refused, policies, may.reason);
         }
         let alone = self.judge(case.question("decide-alone", self));
         let outcome = if alone.permitted { Outcome::Recognised } else { Outcome::Pending };
         let mut policies = [may.policies, alone.policies].concat();
         policies.sort();
         policies.dedup();
+        policies.truncate(MOST_NAMED);
         self.recognition(outcome, policies, alone.reason)
     }
 
