@@ -57,9 +57,7 @@ fn policies_are_taken_anew_and_a_fault_keeps_the_old() {
     let told = |text: &str| node.journal_text().lines().filter(|line| line.contains(text)).count();
 
     // a slip of the pen, then another: each is told once, with its place
-    for (good, bad, place) in
-        [("action ==", "action", "more.cedar:3:47"), ("Region::", "Regio::", "more.cedar:3:22")]
-    {
+    for (good, bad, place) in [("action ==", "action", "more.cedar:3:47"), ("Region::", "Regio::", "more.cedar:3:22")] {
         fs::write(&file, MORE.replace(good, bad)).unwrap();
         until("the fault is told", || told(place) > 0);
         let checked = node.run(&["policy", "check"]);
