@@ -137,8 +137,8 @@ impl Connections {
             Err(_) => return tracing::info!(?peer_address, "a TLS handshake took too long"),
         };
         // the verifier has let in nobody but peers; what the certificate claims was checked there
-        let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
-        let caller = match certificate.map(tls::node_of).transpose() {
+        let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first()).cloned();
+        let caller = match certificate.as_ref().map(tls::node_of).transpose() {
             Ok(caller) => caller,
             Err(error) => return tracing::warn!(?peer_address, %error, "a certificate without a node id"),
         };
@@ -146,6 +146,12 @@ impl Connections {
         let stranger = if caller.is_none() { self.strangers.try_acquire().map(Some) } else { Ok(None) };
         let Ok(_place_of_a_stranger) = stranger else { return };
 
+        let outlived = async {
+            match &certificate {
+                Some(certificate) => self.tls.outlived(certificate).await,
+                None => std::future::pending().await,
+            }
+        };
         let (router, identified) = (self.router, Caller(caller.clone()));
         let service = service_fn(move |request: http::Request<Incoming>| {
             let mut request = request.map(Body::new);
@@ -161,6 +167,9 @@ impl Connections {
             }
             () = over(&self.registry, caller.as_ref()) => {
                 tracing::info!(?caller, "closed a connection whose time is over");
+            }
+            () = outlived => {
+                tracing::info!(?caller, "closed a connection whose certificate has ended");
             }
         }
     }

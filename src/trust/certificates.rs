@@ -101,6 +101,14 @@ pub fn valid_until(certificate: &CertificateDer<'_>) -> Option<i64> {
     Some(certificate.validity().not_after.timestamp())
 }
 
+/// From when until when a certificate holds, in seconds since 1970.
+pub fn validity(certificate: &CertificateDer<'_>) -> Option<(u64, u64)> {
+    let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
+    let seconds = |time: i64| u64::try_from(time).unwrap_or_default();
+    let validity = certificate.validity();
+    Some((seconds(validity.not_before.timestamp()), seconds(validity.not_after.timestamp())))
+}
+
 fn params(now: i64, days: u64) -> CertificateParams {
     let mut params = CertificateParams::default();
     let begin = u64::try_from(now.saturating_sub(LEEWAY)).unwrap_or_default();

@@ -17,6 +17,7 @@ mod verifier;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::ServerConfig;
 use rustls::client::Resumption;
@@ -27,6 +28,7 @@ use rustls::version::TLS13;
 use rustls_pki_types::CertificateDer;
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
+use super::certificates::validity;
 use super::registry::{Peer, Registry};
 use crate::clock::Clock;
 use crate::statement::NodeId;
@@ -40,6 +42,9 @@ pub use rustls::ClientConfig;
 
 /// What stands before the node id in a certificate's URI.
 pub const URI_PREFIX: &str = "kaopu:node:";
+
+/// How often, in seconds, the clock is looked at for certificates that end while a connection stands.
+const LOOK_EVERY: u64 = 20;
 
 /// Both versions for balancers and simple tools; a node asks for HTTP/2.
 const ALPN: [&[u8]; 2] = [b"h2", b"http/1.1"];
@@ -70,6 +75,18 @@ impl ServerTls {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let (shown, seen) = (Arc::clone(&identity.shown), identity.seen.clone());
         Self { shown, time: identity.time(), registry, provider, seen }
+    }
+
+    /// Ends when a certificate that a client showed does, by the node's clock: which may be set anew meanwhile.
+    pub async fn outlived(&self, certificate: &CertificateDer<'_>) {
+        let Some((_, until)) = validity(certificate) else { return };
+        loop {
+            let now = self.time.current_time().map_or(0, |now| now.as_secs());
+            if now > until {
+                return;
+            }
+            tokio::time::sleep(Duration::from_secs((until - now + 1).min(LOOK_EVERY))).await;
+        }
     }
 
     /// For one connection: its configuration, and where the reason stands if its client is refused.

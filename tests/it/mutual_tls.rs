@@ -174,6 +174,33 @@ async fn what_is_no_peers_certificate_is_refused_with_a_reason_of_its_own_and_to
 }
 
 #[tokio::test]
+async fn an_authority_that_does_not_hold_now_vouches_for_nobody_at_either_end() {
+    let all = Federation::new().await;
+    let over = NOW - kaopu::trust::certificates::CA_DAYS as i64 * 86_400;
+    for (id, seed, made_at) in [("320500", 8, over), ("320600", 9, NOW + 7200)] {
+        let node = Node::under_ca_of(id, seed, made_at);
+        assert!(all.db.put_peer(&node.row()).await.unwrap());
+        all.registry.refresh().await.unwrap();
+        let words =
+            format!("authority-ended: the authority that vouches for the certificate of {id} does not hold now");
+        let met = meet(all.server(), all.client(Some(node.bent(|_| ())), &TLS13)).await;
+        let refused = met.server.unwrap_err();
+        assert!(refused.starts_with(&words), "{refused}");
+        let told = met.client.unwrap_err();
+        assert!(told.contains("(CertificateExpired)") && told.contains("or the authority behind it"), "{told}");
+        let met = meet(serving(node.bent(|_| ())), all.asking(&node)).await;
+        let refused = met.client.unwrap_err();
+        assert!(refused.starts_with(&words), "{refused}");
+        // nor would the node take such a certificate as its own
+        let (chain, _) = node.bent(|_| ());
+        let ca = read_chain(&node.ca.certificate).unwrap();
+        let clock = kaopu::clock::Clock::fixed(NOW * 1000);
+        let own = tls::vouched_for(&node.id, ca.into_iter(), &chain, &clock);
+        assert!(matches!(own, Err(TlsError::AuthorityEnded(..))), "{own:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_is_not_the_node_that_is_meant_is_refused_likewise() {
     let all = Federation::new().await;
     let (meant, other) = (&all.peer, &all.other);

@@ -27,6 +27,10 @@ pub fn remedy(fault: &Fault, peer: &NodeId) -> String {
 fn of_tls(reason: &TlsError, peer: &NodeId) -> String {
     match reason {
         TlsError::Expired(..) => format!("tell {peer}'s administrator to renew its certificate"),
+        TlsError::AuthorityEnded(..) => format!(
+            "compare the clocks of both machines; if it has truly ended, ask {peer}'s administrator for a descriptor that names \
+             another authority (`kaopu key rotate ca` there), and take it with `kaopu peer add FILE`"
+        ),
         TlsError::NotYetValid(..) => "compare the clocks of both machines".to_owned(),
         TlsError::OtherNode(..) => {
             format!(
@@ -49,7 +53,11 @@ fn told(alert: &str, peer: &NodeId) -> String {
     match alert {
         "AccessDenied" => format!("ask {peer}'s administrator to add this node (`kaopu peer add`)"),
         "CertificateRevoked" => format!("ask {peer}'s administrator why it revoked this node"),
-        "CertificateExpired" => "renew this node's certificate, and compare the clocks of both machines".to_owned(),
+        "CertificateExpired" => {
+            "renew this node's certificate, and compare the clocks of both machines; if its authority has ended, see \
+             `kaopu key rotate ca`"
+                .to_owned()
+        }
         "UnknownCA" | "DecryptError" => format!(
             "see that this node's certificate is of an authority that its descriptor names, and that {peer} holds the \
              newest descriptor"

@@ -110,10 +110,15 @@ impl KeyStore {
         self.active(descriptor, &Purpose::Witness)?.pop().ok_or(not_named(descriptor, &Purpose::Witness))
     }
 
-    /// The keys that open what others sealed, the last one first.
+    /// The keys that open what others sealed: the active ones, the last one first, and behind them those in whose place
+    /// they came, as far as their private halves are here. What was sealed to a key before it was retired still comes, and
+    /// is still kept.
     pub fn seal(&self, descriptor: &Descriptor) -> Result<Vec<Arc<SigningKey>>, NoKey> {
         let mut keys = self.active(descriptor, &Purpose::Seal)?;
         keys.reverse();
+        let earlier = |state| matches!(state, KeyState::Retired | KeyState::Compromised);
+        let earlier = descriptor.keys.iter().rev().filter(|key| key.purpose == Purpose::Seal && earlier(key.state));
+        keys.extend(earlier.filter_map(|entry| self.find(&entry.key).ok().flatten()));
         Ok(keys)
     }
 

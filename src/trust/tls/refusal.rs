@@ -51,6 +51,12 @@ pub enum TlsError {
     /// Its time is still to come; seconds since 1970.
     #[error("the certificate of {0} is not valid yet: it holds from {at}", at = moment(*.1))]
     NotYetValid(NodeId, u64),
+    /// The authority that vouches for it does not hold now: from when it does and until when; seconds since 1970.
+    #[error(
+        "the authority that vouches for the certificate of {0} does not hold now: it holds from {from} until {until}",
+        from = moment(*.1), until = moment(*.2)
+    )]
+    AuthorityEnded(NodeId, u64, u64),
     /// It is for something else: what its usages lack.
     #[error("the certificate of {0} is for another use: {1}")]
     WrongUse(NodeId, &'static str),
@@ -86,6 +92,7 @@ impl TlsError {
             Self::Forged(..) => "forged",
             Self::Expired(..) => "expired",
             Self::NotYetValid(..) => "not-yet-valid",
+            Self::AuthorityEnded(..) => "authority-ended",
             Self::WrongUse(..) => "wrong-use",
             Self::NotVouchedFor(..) => "not-vouched-for",
             Self::Incompatible(_) => "tls-version",
@@ -126,7 +133,7 @@ impl TlsError {
             Self::Revoked(_) => CertificateError::Revoked,
             Self::NoAuthority(_) | Self::SelfSigned(_) | Self::OtherAuthority(..) => CertificateError::UnknownIssuer,
             Self::Forged(..) => CertificateError::BadSignature,
-            Self::Expired(..) => CertificateError::Expired,
+            Self::Expired(..) | Self::AuthorityEnded(..) => CertificateError::Expired,
             Self::NotYetValid(..) => CertificateError::NotValidYet,
             Self::WrongUse(..) => CertificateError::InvalidPurpose,
             _ => CertificateError::Other(rustls::OtherError(Arc::new(self.clone()))),
@@ -158,7 +165,9 @@ fn told(alert: &str) -> String {
     let means = match alert {
         "AccessDenied" => "this node is no peer there: it has to be added there",
         "CertificateRevoked" => "this node was revoked there",
-        "CertificateExpired" => "by its clock this node's certificate has expired, or does not hold yet",
+        "CertificateExpired" => {
+            "by its clock this node's certificate, or the authority behind it, has expired or does not hold yet"
+        }
         "UnknownCA" => "the descriptor of this node that is held there does not name the authority of its certificate",
         "UnsupportedCertificate" => "this node's certificate is for another use",
         "BadCertificate" => "this node's certificate does not name this node as a node's does",
@@ -190,6 +199,7 @@ mod tests {
             (TlsError::UnknownNode(node.clone()), AlertDescription::AccessDenied),
             (TlsError::Revoked(node.clone()), AlertDescription::CertificateRevoked),
             (TlsError::Expired(node.clone(), 0), AlertDescription::CertificateExpired),
+            (TlsError::AuthorityEnded(node.clone(), 0, 1), AlertDescription::CertificateExpired),
             (TlsError::SelfSigned(node.clone()), AlertDescription::UnknownCA),
             (TlsError::WrongUse(node.clone(), "x"), AlertDescription::UnsupportedCertificate),
             (TlsError::Uris(2), AlertDescription::BadCertificate),

@@ -15,7 +15,7 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::{Refusal, Seen, TlsError, node_of};
 use crate::statement::NodeId;
-use crate::trust::certificates::valid_until;
+use crate::trust::certificates::{valid_until, validity};
 use crate::trust::registry::{Admission, Peer, Registry};
 use crate::trust::state::PeerState;
 
@@ -111,7 +111,7 @@ pub(super) enum End {
 /// A node's own authorities, those in use.
 pub(super) struct Authorities<'a> {
     node: &'a NodeId,
-    roots: Arc<RootCertStore>,
+    cas: Vec<CertificateDer<'static>>,
     provider: Arc<CryptoProvider>,
 }
 
@@ -121,12 +121,11 @@ impl<'a> Authorities<'a> {
         cas: impl Iterator<Item = CertificateDer<'static>>,
         provider: Arc<CryptoProvider>,
     ) -> Result<Self, TlsError> {
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(cas);
-        if roots.is_empty() {
+        let cas: Vec<_> = cas.collect();
+        if roots(cas.iter()).is_empty() {
             return Err(TlsError::NoAuthority(node.clone()));
         }
-        Ok(Self { node, roots: Arc::new(roots), provider })
+        Ok(Self { node, cas, provider })
     }
 
     /// Whether one of them vouches for a certificate, at this moment, at this end of a connection.
@@ -137,22 +136,48 @@ impl<'a> Authorities<'a> {
         between: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<(), TlsError> {
+        self.path(&self.cas, end, certificate, between, now)?;
+        for_signatures(self.node, certificate)?;
+        // to the path's verification an authority is a name and a key (RFC 5280, 6.1.1 d): whether it holds it does not ask
+        let (holding, others): (Vec<_>, Vec<_>) = self.cas.iter().cloned().partition(|ca| holds(ca, now));
+        let Some((from, until)) = others.iter().find_map(validity) else { return Ok(()) };
+        let by_one_that_holds = !holding.is_empty() && self.path(&holding, end, certificate, between, now).is_ok();
+        if by_one_that_holds { Ok(()) } else { Err(TlsError::AuthorityEnded(self.node.clone(), from, until)) }
+    }
+
+    fn path(
+        &self,
+        cas: &[CertificateDer<'static>],
+        end: End,
+        certificate: &CertificateDer<'_>,
+        between: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), TlsError> {
+        let roots = Arc::new(roots(cas.iter()));
         let vouched = match end {
-            End::Client => {
-                WebPkiClientVerifier::builder_with_provider(Arc::clone(&self.roots), Arc::clone(&self.provider))
-                    .build()
-                    .map_err(|error| TlsError::NotVouchedFor(self.node.clone(), error.to_string()))?
-                    .verify_client_cert(certificate, between, now)
-                    .map(|_| ())
-            }
+            End::Client => WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(&self.provider))
+                .build()
+                .map_err(|error| TlsError::NotVouchedFor(self.node.clone(), error.to_string()))?
+                .verify_client_cert(certificate, between, now)
+                .map(|_| ()),
             End::Server => ParsedCertificate::try_from(certificate).and_then(|parsed| {
                 let algorithms = self.provider.signature_verification_algorithms.all;
-                verify_server_cert_signed_by_trust_anchor(&parsed, &self.roots, between, now, algorithms)
+                verify_server_cert_signed_by_trust_anchor(&parsed, &roots, between, now, algorithms)
             }),
         };
-        vouched.map_err(|error| reason(self.node, certificate, &error))?;
-        for_signatures(self.node, certificate)
+        vouched.map_err(|error| reason(self.node, certificate, &error))
     }
+}
+
+fn roots<'c>(cas: impl Iterator<Item = &'c CertificateDer<'static>>) -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(cas.cloned());
+    roots
+}
+
+/// Whether a certificate holds at a moment.
+fn holds(certificate: &CertificateDer<'_>, now: UnixTime) -> bool {
+    validity(certificate).is_some_and(|(from, until)| (from..=until).contains(&now.as_secs()))
 }
 
 /// Which reason an error of the path's verification is.

@@ -31,10 +31,15 @@ pub struct Node {
 
 impl Node {
     pub fn new(id: &str, seed: u64) -> Self {
+        Self::under_ca_of(id, seed, NOW)
+    }
+
+    /// One whose authority was made at that time.
+    pub fn under_ca_of(id: &str, seed: u64, made_at: i64) -> Self {
         let id: NodeId = id.parse().unwrap();
         let mut rng = StdRng::seed_from_u64(seed);
         let roots = RootKeys::generate(Suite::EdDsa, &mut rng);
-        let ca = make_ca(&Wanted { node: &id, host: None, now: NOW }).unwrap();
+        let ca = make_ca(&Wanted { node: &id, host: None, now: made_at }).unwrap();
         let certificate = read_chain(&ca.certificate).unwrap().swap_remove(0);
         let logs = [LogName::Records, LogName::Exchange];
         let descriptor = Descriptor {
