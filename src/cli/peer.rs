@@ -48,6 +48,12 @@ pub struct Confirm {
     node: NodeId,
     /// The 30 digits that the other side reads out, in groups or not; asked for on the terminal where they are not given
     digits: Vec<String>,
+    /// It was a mistake: take the confirmation back, which goes as long as nobody has approved it
+    #[arg(long, conflicts_with = "digits")]
+    undo: bool,
+    /// Why, for the exchange log, where it is taken back
+    #[arg(long, value_name = "TEXT", requires = "undo")]
+    reason: Option<String>,
     #[command(flatten)]
     person: As,
 }
@@ -125,6 +131,10 @@ impl Peer {
 impl Confirm {
     async fn run(&self, peers: &Peers, shared: &Shared) -> anyhow::Result<ExitCode> {
         let by = self.person.needed(peers).await?;
+        if self.undo {
+            let row = peers.take_back(&self.node, &by, self.reason.as_deref()).await?;
+            return tell(peers, shared, &row).await;
+        }
         let digits = if self.digits.is_empty() { self.ask()? } else { self.digits.join(" ") };
         let typed: TypedFingerprint = digits.parse()?;
         let row = peers.confirm(&self.node, &typed, &by).await?;

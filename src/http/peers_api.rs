@@ -58,7 +58,7 @@ pub async fn list(State(api): State<LocalApi>) -> Result<Json<Vec<PeerView>>, Pr
     Ok(Json(Peers::views(&api.db, api.clock.now_ms()).await?))
 }
 
-/// `POST /peers/{node}/{step}`: confirm, approve, suspend, resume or revoke; answers with the peer as it stands then.
+/// `POST /peers/{node}/{step}`: confirm, take-back, approve, suspend, resume or revoke; answers with the peer as it stands then.
 pub async fn step(
     State(api): State<PeersApi>,
     Path((node, step)): Path<(String, String)>,
@@ -77,6 +77,7 @@ pub async fn step(
             let typed: TypedFingerprint = digits.parse().map_err(|error| Problem::Malformed(format!("{error}")))?;
             peers.confirm(&node, &typed, &by).await?;
         }
+        "take-back" => drop(peers.take_back(&node, &by, reason).await?),
         "approve" => drop(peers.approve(&node, &by).await?),
         "suspend" => drop(peers.suspend(&node, &by, why).await?),
         "resume" => drop(peers.resume(&node, &by, reason).await?),

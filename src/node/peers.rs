@@ -20,7 +20,7 @@ mod listed;
 mod show;
 mod standing;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Map, json};
 
@@ -34,15 +34,15 @@ use super::{Node, own_log, rng};
 use crate::clock::Clock;
 use crate::exchange::client::Patience;
 use crate::exchange::pull::PullSettings;
-use crate::log::appender::Appender;
+use crate::log::appender::{AppendError, Appender};
 use crate::log::origin::LogName;
 use crate::statement::{Audience, NodeId, Reader, Salt, Statement, Typ};
-use crate::store::Db;
 use crate::store::ceremony::Step;
 use crate::store::invitation::InvitationRow;
 use crate::store::peer::PeerRow;
 use crate::store::peer_state::PeerState;
 use crate::store::pending::{Change, PendingChange};
+use crate::store::{Db, StoreError};
 use crate::trust::descriptor::{Descriptor, thumbprint};
 use crate::trust::invitation::{Invitation, Secret, root_begins};
 use crate::trust::tls::Identity;
@@ -65,6 +65,17 @@ pub struct Peers {
     /// Where this node answers.
     url: String,
     patience: Patience,
+    /// Why changes could not be logged when that was tried last, in this process.
+    unlogged: Arc<Mutex<Option<String>>>,
+}
+
+/// Why a change is not in the exchange log yet.
+#[derive(Debug, thiserror::Error)]
+enum NotLogged {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Log(#[from] AppendError),
 }
 
 impl Peers {
@@ -78,6 +89,7 @@ impl Peers {
             identity: Arc::clone(&node.identity),
             url: node.config.node.url.clone(),
             patience: PullSettings::from(&node.config.pull).patience,
+            unlogged: Arc::default(),
         }
     }
 
@@ -119,6 +131,12 @@ impl Peers {
         self.step(Step::Confirm, row, "confirm", by, None).await
     }
 
+    /// A confirmation was a mistake: as long as nobody has approved it, the peer is where it was before.
+    pub async fn take_back(&self, node: &NodeId, by: &Person, reason: Option<&str>) -> Result<PeerRow, PeersError> {
+        let (row, _) = self.held(node).await?;
+        self.step(Step::TakeBack, row, "take-back", by, reason).await
+    }
+
     /// Another person agrees.
     pub async fn approve(&self, node: &NodeId, by: &Person) -> Result<PeerRow, PeersError> {
         let (row, _) = self.held(node).await?;
@@ -154,21 +172,42 @@ impl Peers {
     }
 
     /// Everything that was changed and is not in the exchange log yet goes there. What fails is tried again by whoever
-    /// comes next: a running node every few seconds.
+    /// comes next, a running node every few seconds; why is said once.
     pub async fn log_changes(&self) {
         loop {
-            let pending = match self.db.take_change(self.clock.now_ms()).await {
-                Ok(Some(pending)) => pending,
-                Ok(None) => return,
-                Err(error) => return tracing::error!(%error, "could not look at changes that are to be logged"),
-            };
-            if let Err(error) = self.exchange.say(self.statement(&pending)).await {
-                return tracing::error!(%error, action = pending.action, "a change could not be logged yet");
-            }
-            if let Err(error) = self.db.end_change(pending.id).await {
-                return tracing::error!(%error, "a change was logged, and will be once more");
+            match self.log_change().await {
+                Ok(false) => return,
+                Ok(true) => {
+                    if self.unlogged().take().is_some() {
+                        tracing::info!("changes go into the exchange log again");
+                    }
+                }
+                Err(error) => {
+                    let why = error.to_string();
+                    if self.unlogged().replace(why.clone()).as_ref() != Some(&why) {
+                        tracing::error!(%error, "a change could not be logged yet; it is kept, and tried again");
+                    }
+                    return;
+                }
             }
         }
+    }
+
+    /// The oldest one; false where there is none.
+    async fn log_change(&self) -> Result<bool, NotLogged> {
+        let Some(pending) = self.db.take_change(self.clock.now_ms()).await? else { return Ok(false) };
+        let logged = self.exchange.say(self.statement(&pending)).await;
+        if let Err(AppendError::Unsigned(_)) = &logged {
+            // a token that was pulled out, say: nothing was appended
+            self.db.leave_change(pending.id).await?;
+        }
+        logged?;
+        self.db.end_change(pending.id).await?;
+        Ok(true)
+    }
+
+    fn unlogged(&self) -> MutexGuard<'_, Option<String>> {
+        self.unlogged.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn step(

@@ -91,11 +91,12 @@ impl Bound {
             router: peer_routes(interface),
             limits: (&node.config.limits).into(),
         };
+        let peers = Peers::of(&node);
         let local_api = LocalApi {
             db: node.db.clone(),
             config: Arc::clone(&node.config),
             clock: node.clock.clone(),
-            peers: Peers::of(&node),
+            peers: peers.clone(),
         };
 
         let mut tasks = JoinSet::new();
@@ -112,7 +113,7 @@ impl Bound {
         let (config, seen) = (Arc::clone(&node.config), node.identity.seen.clone());
         let telling = warnings::keep_telling(node.db.clone(), config, node.clock.clone(), seen);
         tasks.spawn(until(stopping.clone(), telling));
-        tasks.spawn(until(stopping.clone(), Peers::of(&node).keep_asking()));
+        tasks.spawn(until(stopping.clone(), peers.keep_asking()));
         if node.config.watch.enabled {
             let deliveries = Arc::new(Notify::new());
             let deliverer = Deliverer::of(&node, Arc::clone(&deliveries)).await?;

@@ -30,6 +30,8 @@ pub enum Step {
     /// `fetched` to `confirmed`: the change's person has typed the fingerprint. A peer that was taken by a file is active
     /// and stays so; once it is confirmed and approved, two persons stand for it like for any other.
     Confirm,
+    /// `confirmed` to `fetched` again: the confirmation was a mistake. Any one person may, as with all that takes trust away.
+    TakeBack,
     /// `confirmed` to `approved`, by another person.
     Approve,
     /// `approved` to `active`: the other side has approved too.
@@ -61,6 +63,9 @@ const APPROVE: &str = "UPDATE peer SET state = CASE WHEN state = 'confirmed' THE
      approved_by = $1, changed_ms = $2, by_file = 0 \
      WHERE node = $3 AND descriptor = $4 AND proposed_by <> $1 AND approved_by IS NULL \
      AND (state = 'confirmed' OR (state = 'active' AND by_file = 1)) \
+     AND EXISTS (SELECT 1 FROM account a WHERE a.name = $1 AND a.state = 'active')";
+const TAKE_BACK: &str = "UPDATE peer SET state = 'fetched', proposed_by = NULL, changed_ms = $2 \
+     WHERE node = $3 AND descriptor = $4 AND state = 'confirmed' AND approved_by IS NULL \
      AND EXISTS (SELECT 1 FROM account a WHERE a.name = $1 AND a.state = 'active')";
 const ACTIVATE: &str = "UPDATE peer SET state = 'active', changed_ms = $1 \
      WHERE node = $2 AND state = 'approved' AND proposed_by IS NOT NULL AND approved_by IS NOT NULL";
@@ -189,8 +194,12 @@ async fn take(
 ) -> Result<u64, StoreError> {
     let (node, at, by) = (node.as_str(), change.at_ms, change.by);
     match step {
-        Step::Confirm | Step::Approve => {
-            let sql = if step == Step::Confirm { CONFIRM } else { APPROVE };
+        Step::Confirm | Step::TakeBack | Step::Approve => {
+            let sql = match step {
+                Step::Confirm => CONFIRM,
+                Step::TakeBack => TAKE_BACK,
+                _ => APPROVE,
+            };
             on!(change tx, c => sqlx::query(sql).bind(by).bind(at).bind(node).bind(descriptor).execute(c))
         }
         Step::Activate => on!(change tx, c => sqlx::query(ACTIVATE).bind(at).bind(node).execute(c)),

@@ -5,7 +5,7 @@ use sqlx::FromRow;
 use super::db::{on, retry};
 use super::pending::{Change, note};
 use super::{Db, StoreError};
-use crate::statement::NodeId;
+use crate::statement::{Digest, NodeId};
 
 /// An invitation as stored; its secret is not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,15 +31,17 @@ pub enum InvitationUse {
     Late,
     /// It was used, or withdrawn by a newer one for the same node.
     Spent,
+    /// It was used with this very descriptor: whoever introduced itself has not heard the answer.
+    Again,
 }
 
 const WITHDRAW: &str = "UPDATE invitation SET used_ms = $1 WHERE node = $2 AND used_ms IS NULL";
 const ADD: &str = "INSERT INTO invitation (secret, node, invited_by, made_ms, until_ms) VALUES ($1, $2, $3, $4, $5)";
 const OPEN: &str = "SELECT node, invited_by, made_ms, until_ms FROM invitation \
      WHERE used_ms IS NULL AND until_ms > $1 ORDER BY node";
-const LOOK: &str = "SELECT until_ms, used_ms FROM invitation WHERE secret = $1 AND node = $2";
-const USE: &str =
-    "UPDATE invitation SET used_ms = $1 WHERE secret = $2 AND node = $3 AND used_ms IS NULL AND until_ms > $1";
+const LOOK: &str = "SELECT until_ms, used_ms, used_by FROM invitation WHERE secret = $1 AND node = $2";
+const USE: &str = "UPDATE invitation SET used_ms = $1, used_by = $4 \
+     WHERE secret = $2 AND node = $3 AND used_ms IS NULL AND until_ms > $1";
 
 impl Db {
     /// Adds one by the SHA-256 of its secret; an earlier one for the same node is withdrawn.
@@ -72,37 +74,47 @@ impl Db {
         rows.into_iter().map(InvitationRow::try_from).collect()
     }
 
-    /// Uses one up: of any number that try, one does.
+    /// Uses one up, with the descriptor of this digest: of any number that try, one does.
     pub async fn use_invitation(
         &self,
         secret: &[u8; 32],
         node: &NodeId,
+        descriptor: &Digest,
         now_ms: i64,
     ) -> Result<InvitationUse, StoreError> {
         let used = retry(|| async {
-            on!(write self, c => sqlx::query(USE).bind(now_ms).bind(&secret[..]).bind(node.as_str()).execute(c))
+            on!(write self, c => sqlx::query(USE)
+                .bind(now_ms)
+                .bind(&secret[..])
+                .bind(node.as_str())
+                .bind(descriptor.to_string())
+                .execute(c))
         })
         .await?;
         if used == 1 {
             return Ok(InvitationUse::Open);
         }
-        self.look_at_invitation(secret, node, now_ms).await
+        self.look_at_invitation(secret, node, descriptor, now_ms).await
     }
 
-    /// What one is worth, without using it up.
+    /// What one is worth to who introduces itself by the descriptor of this digest, without using it up.
     pub async fn look_at_invitation(
         &self,
         secret: &[u8; 32],
         node: &NodeId,
+        descriptor: &Digest,
         now_ms: i64,
     ) -> Result<InvitationUse, StoreError> {
-        let found: Option<(i64, Option<i64>)> =
+        let found: Option<(i64, Option<i64>, Option<String>)> =
             on!(read self, c => sqlx::query_as(LOOK).bind(&secret[..]).bind(node.as_str()).fetch_optional(c))?;
         Ok(match found {
             None => InvitationUse::Unknown,
-            Some((_, Some(_))) => InvitationUse::Spent,
-            Some((until_ms, None)) if until_ms <= now_ms => InvitationUse::Late,
-            Some((_, None)) => InvitationUse::Open,
+            Some((until_ms, Some(_), Some(by))) if by == descriptor.to_string() && until_ms > now_ms => {
+                InvitationUse::Again
+            }
+            Some((_, Some(_), _)) => InvitationUse::Spent,
+            Some((until_ms, None, _)) if until_ms <= now_ms => InvitationUse::Late,
+            Some((_, None, _)) => InvitationUse::Open,
         })
     }
 }

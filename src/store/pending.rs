@@ -55,6 +55,7 @@ const NOTE: &str = "INSERT INTO pending_change (about, subject, action, done_by,
 const OLDEST: &str = "SELECT id, about, subject, action, done_by, reason, digest, at_ms FROM pending_change \
      WHERE taken_ms IS NULL OR taken_ms < $1 ORDER BY id LIMIT 1";
 const TAKE: &str = "UPDATE pending_change SET taken_ms = $1 WHERE id = $2 AND (taken_ms IS NULL OR taken_ms < $3)";
+const LEAVE: &str = "UPDATE pending_change SET taken_ms = NULL WHERE id = $1";
 const END: &str = "DELETE FROM pending_change WHERE id = $1";
 
 /// Writes one down, in the transaction that makes the change.
@@ -87,6 +88,12 @@ impl Db {
             }
         })
         .await
+    }
+
+    /// It is surely not in the log, and whoever comes next may take it.
+    pub async fn leave_change(&self, id: i64) -> Result<(), StoreError> {
+        retry(|| async { on!(write self, c => sqlx::query(LEAVE).bind(id).execute(c)) }).await?;
+        Ok(())
     }
 
     /// It is in the log.

@@ -83,8 +83,10 @@ fn two_administrators_on_each_side_take_each_other_as_peers() {
     let added = done_by(other, "wang", &["peer", "add", text]);
     assert_eq!((&added[0]["state"], &added[0]["introduced"]["done"]), (&"fetched".into(), &true.into()));
     assert_eq!(shown(one, other)["state"], "fetched");
-    // the same text again tells nothing new there
-    refused(other, "wang", &["peer", "add", text], "");
+    // the same text again, as after an answer that was lost, changes nothing there
+    let again = done_by(other, "wang", &["peer", "add", text]);
+    assert_eq!((&again[0]["outcome"], &again[0]["introduced"]["done"]), (&"unchanged".into(), &true.into()));
+    assert_eq!(shown(one, other)["state"], "fetched");
 
     // what somebody mishears, or mistypes
     let right = fingerprint(other);
@@ -95,7 +97,14 @@ fn two_administrators_on_each_side_take_each_other_as_peers() {
     done_by(one, "li", &["peer", "confirm", "310107", &right.replace(' ', "-")]);
     refused(one, "li", &["peer", "approve", "310107"], "another person does");
     refused(one, "zhao", &["peer", "approve", "310107"], "the name or the secret is wrong");
+    // a confirmation that was a mistake is taken back, and then another one may confirm: still two persons
+    let undo = ["peer", "confirm", "310107", "--undo", "--reason", "示例：听错了"];
+    assert_eq!(done_by(one, "li", &undo)["state"], "fetched");
+    refused(one, "li", &undo, "310107 is fetched here");
+    refused(one, "wang", &["peer", "approve", "310107"], "310107 is fetched here");
+    done_by(one, "li", &["peer", "confirm", "310107", &right]);
     done_by(one, "wang", &["peer", "approve", "310107"]);
+    refused(one, "li", &undo, "310107 is approved here");
 
     // one side is done, and says what is missing on the other
     until("what is missing there is known", || {

@@ -61,8 +61,25 @@ fn an_invitation_serves_once_in_time_and_only_whom_it_is_for() {
     refused("short", guest, "malformed");
     refused(&secret, other, "invitation-unknown");
     assert_eq!(introduce(&url, &secret, &jws_of(guest)), Ok(()));
-    assert_eq!(shown(one, guest)["state"], "fetched");
+    let stands = || ["state", "since", "descriptor", "root"].map(|member| shown(one, guest)[member].clone());
+    let held = stands();
+    assert_eq!(held[0], "fetched");
+    // who has not heard the answer is told the same, and nothing changes; anybody else is refused
+    assert_eq!(introduce(&url, &secret, &jws_of(guest)), Ok(()));
+    assert_eq!(stands(), held);
+    refused(&secret, other, "invitation-unknown");
+    let namesake = tempfile::tempdir().unwrap();
+    let namesake = Node::init(namesake.path(), "310107", &[]);
+    refused(&secret, &namesake, "invitation-used");
+    let root = guest.dir.join("keys/root.pem").display().to_string();
+    let first = jws_of(guest);
+    guest.done(&["key", "renew", "--root", &root]);
     refused(&secret, guest, "invitation-used");
+    assert_eq!(stands(), held);
+    // nor does it bring back what has been taken from here since
+    done_by(one, "li", &["peer", "add", guest.descriptor().to_str().unwrap()]);
+    assert_eq!(introduce(&url, &secret, &first), Err("invitation-used".to_owned()));
+    assert_eq!(shown(one, guest)["descriptor"], 2);
 
     // withdrawn by a newer one, which then ends
     let first = invite(one, "341200").secret.to_string();
@@ -135,7 +152,7 @@ fn both_sides_at_once_come_to_the_same() {
 }
 
 /// What the local API answers: the status, and the body.
-fn post(node: &Node, path: &str, account: Option<(&str, &str)>, body: &str) -> (u16, Value) {
+pub fn post(node: &Node, path: &str, account: Option<(&str, &str)>, body: &str) -> (u16, Value) {
     use base64::Engine as _;
     let address = node.local.as_ref().unwrap().strip_prefix("http://").unwrap().trim_end_matches('/').to_owned();
     let login = account.map_or(String::new(), |(name, secret)| {

@@ -73,11 +73,19 @@ on_both! {
         assert!(!step(&db, Step::Confirm, "gone").await && !step(&db, Step::Confirm, "nobody").await);
         // not with another descriptor than the one that was looked at
         assert!(!db.step_peer(Step::Confirm, &node(), "d0", &change("310107", "li")).await.unwrap());
+        assert!(!step(&db, Step::TakeBack, "li").await, "nothing is confirmed yet");
         assert!(step(&db, Step::Confirm, "li").await);
         assert!(!fetch(&db, "other", 9, "root").await, "what is confirmed is not replaced");
+        // taken back by one person; who confirms then is the one who may not approve
+        assert!(!step(&db, Step::TakeBack, "gone").await && !step(&db, Step::TakeBack, "nobody").await);
+        assert!(step(&db, Step::TakeBack, "wang").await && !step(&db, Step::TakeBack, "wang").await);
+        assert_eq!((row(&db).await.state, row(&db).await.proposed_by), (PeerState::Fetched, None));
+        assert!(!step(&db, Step::Approve, "wang").await, "what nobody stands for is not approved");
+        assert!(step(&db, Step::Confirm, "li").await);
         assert!(!step(&db, Step::Approve, "li").await, "the proposer approves");
         assert!(!step(&db, Step::Approve, "gone").await && !step(&db, Step::Activate, "li").await);
         assert!(step(&db, Step::Approve, "wang").await);
+        assert!(!step(&db, Step::TakeBack, "li").await, "what is approved is not taken back");
         assert!(!step(&db, Step::Approve, "wang").await && !step(&db, Step::Suspend, "li").await);
         assert!(step(&db, Step::Activate, "340500").await);
         assert!(step(&db, Step::Suspend, "li").await && step(&db, Step::Resume, "wang").await);
@@ -91,7 +99,7 @@ on_both! {
             db.end_change(change.id).await.unwrap();
             changes += 1;
         }
-        assert_eq!(changes, 3 + 1 + 1 + 5);
+        assert_eq!(changes, 3 + 1 + 1 + 1 + 1 + 5);
     }
 
     async fn bare_sql_takes_no_step_that_is_none(database: Database) {
@@ -190,14 +198,22 @@ on_both! {
             let row = InvitationRow { node: node(), invited_by: "li".to_owned(), made_ms, until_ms: made_ms + 100 };
             db.add_invitation(&[secret; 32], &row, &change("310107", "li")).await.unwrap();
         };
-        let used = async |secret: u8, node: &str, now| {
-            db.use_invitation(&[secret; 32], &node.parse().unwrap(), now).await.unwrap()
+        let used_with = async |secret: u8, node: &str, descriptor: &str, now| {
+            let descriptor = kaopu::statement::Digest::of(descriptor.as_bytes());
+            db.use_invitation(&[secret; 32], &node.parse().unwrap(), &descriptor, now).await.unwrap()
         };
+        let used = async |secret: u8, node: &str, now| used_with(secret, node, "d1", now).await;
         invite(1, 1000).await;
         assert_eq!(used(9, "310107", 1001).await, InvitationUse::Unknown);
         assert_eq!(used(1, "341200", 1001).await, InvitationUse::Unknown);
-        let both = futures_util::future::join(used(1, "310107", 1001), used(1, "310107", 1001)).await;
+        let both = futures_util::future::join(used(1, "310107", 1001), used_with(1, "310107", "d2", 1001)).await;
         assert!(matches!(both, (InvitationUse::Open, InvitationUse::Spent) | (InvitationUse::Spent, InvitationUse::Open)));
+        // only who used it is told the same again, and in its time
+        let (mine, other) = if both.0 == InvitationUse::Open { ("d1", "d2") } else { ("d2", "d1") };
+        assert_eq!(used_with(1, "310107", mine, 1002).await, InvitationUse::Again);
+        assert_eq!(used_with(1, "310107", other, 1002).await, InvitationUse::Spent);
+        assert_eq!(used_with(1, "341200", mine, 1002).await, InvitationUse::Unknown);
+        assert_eq!(used_with(1, "310107", mine, 1100).await, InvitationUse::Spent);
         invite(2, 2000).await;
         assert_eq!(used(2, "310107", 2100).await, InvitationUse::Late);
         invite(3, 3000).await;

@@ -42,6 +42,8 @@ enum Op {
     Confirm(Side, Who),
     /// With one digit misheard.
     Mistype(Side, Who),
+    /// Somebody takes a confirmation back.
+    TakeBack(Side, Who),
     Approve(Side, Who),
     /// Asks how it stands on the other side; the answer may be lost.
     Ask(Side, bool),
@@ -65,6 +67,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => both.clone().prop_map(|(s, w)| Op::Forge(s, w)),
         5 => both.clone().prop_map(|(s, w)| Op::Confirm(s, w)),
         1 => both.clone().prop_map(|(s, w)| Op::Mistype(s, w)),
+        1 => both.clone().prop_map(|(s, w)| Op::TakeBack(s, w)),
         6 => both.clone().prop_map(|(s, w)| Op::Approve(s, w)),
         6 => (side.clone(), prop::bool::weighted(0.8)).prop_map(|(s, heard)| Op::Ask(s, heard)),
         1 => side.clone().prop_map(Op::Lie),
@@ -170,7 +173,9 @@ impl World {
         self.lied = matches!(op, Op::Lie(_));
         let here_is = match op {
             Op::Invite(s, _) | Op::Answer(s, ..) | Op::Add(s, _) | Op::Forge(s, _) | Op::Confirm(s, _) => *s,
-            Op::Mistype(s, _) | Op::Approve(s, _) | Op::Ask(s, _) | Op::Lie(s) | Op::Rotate(s) => *s,
+            Op::Mistype(s, _) | Op::TakeBack(s, _) | Op::Approve(s, _) | Op::Ask(s, _) | Op::Lie(s) | Op::Rotate(s) => {
+                *s
+            }
             Op::RotateRoot(s) | Op::Suspend(s, _) | Op::Resume(s, _) | Op::Revoke(s, _) | Op::Restart(s) => *s,
         };
         let [first, second] = &mut self.cities;
@@ -191,12 +196,18 @@ impl World {
                 let introduction =
                     Introduction { invitation: invitation.secret.to_string(), descriptor: here.jws().to_owned() };
                 let (db, own) = (there.peers().db, node);
-                let mut taken = 0;
+                let mut stood = None;
                 for _ in 0..times {
                     let now_ms = Clock::System.now_ms();
-                    taken += usize::from(Box::pin(enrol(&db, &own, now_ms, &introduction)).await.is_ok());
+                    if Box::pin(enrol(&db, &own, now_ms, &introduction)).await.is_ok() {
+                        let stands = there.row(here).await;
+                        assert!(
+                            stood.is_none() || stood == stands,
+                            "an invitation is used once: again changes nothing"
+                        );
+                        stood = stands;
+                    }
                 }
-                assert!(taken <= 1, "an invitation is used once");
             }
             Op::Add(_, who) => drop(peers.add_by_file(there.jws(), None, Some(&here.persons[who]), "", None).await),
             Op::Forge(_, who) => {
@@ -224,6 +235,10 @@ impl World {
                 let other = if said.starts_with('1') { '2' } else { '1' };
                 let typed = format!("{other}{}", &said[1..]).parse().unwrap();
                 assert!(peers.confirm(&node, &typed, &here.persons[who]).await.is_err());
+            }
+            Op::TakeBack(_, who) => {
+                let taken_back = peers.take_back(&node, &here.persons[who], None).await.is_ok();
+                assert_eq!(taken_back, before.is_some_and(|row| row.state == PeerState::Confirmed));
             }
             Op::Approve(_, who) => {
                 if peers.approve(&node, &here.persons[who]).await.is_ok() {

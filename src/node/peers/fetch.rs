@@ -211,16 +211,23 @@ impl Peers {
     }
 }
 
-/// `POST /v1/enrol`: a node that was invited introduces itself. The invitation is used up; a crash before the descriptor is
-/// kept leaves it used, and another one is made.
+/// `POST /v1/enrol`: a node that was invited introduces itself. The invitation is used up, with this very descriptor: who
+/// has not heard the answer, or met a crash before the descriptor was kept, says the same again and is told the same.
 pub async fn enrol(db: &Db, own: &NodeId, now_ms: i64, introduction: &Introduction) -> Result<PeerState, PeersError> {
     let secret: Secret = introduction.invitation.parse()?;
     let (verified, descriptor) = Descriptor::open(&introduction.descriptor)?;
     check(own, &descriptor, now_ms.div_euclid(1000))?;
     let node = &descriptor.node;
+    let digest = verified.digest();
     // whoever has no secret learns nothing of what is known here
-    open(db.look_at_invitation(&secret.hash(), node, now_ms).await?, node)?;
+    let worth = db.look_at_invitation(&secret.hash(), node, &digest, now_ms).await?;
+    open(worth, node)?;
     let known = db.peers().await?.into_iter().find(|row| row.node == *node);
+    if let (InvitationUse::Again, Some(row)) = (worth, &known) {
+        // it brings nothing new, whatever has become of the peer since
+        let the_same = row.descriptor == verified.jws() && row.state != PeerState::Revoked;
+        return if the_same { Ok(row.state) } else { Err(PeersError::InvitationSpent) };
+    }
     if let Some(row) = known.as_ref().filter(|row| !matches!(row.state, PeerState::Fetched | PeerState::Revoked)) {
         follows(row, verified.jws(), None)?;
     }
@@ -228,8 +235,8 @@ pub async fn enrol(db: &Db, own: &NodeId, now_ms: i64, introduction: &Introducti
     if db.is_root_revoked(node, &root, &next_root).await? {
         return Err(PeersError::Revoked(node.clone()));
     }
-    open(db.use_invitation(&secret.hash(), node, now_ms).await?, node)?;
-    let digest = verified.digest().to_string();
+    open(db.use_invitation(&secret.hash(), node, &digest, now_ms).await?, node)?;
+    let digest = digest.to_string();
     let change = Change {
         about: "peer",
         subject: node.as_str(),
@@ -246,7 +253,7 @@ pub async fn enrol(db: &Db, own: &NodeId, now_ms: i64, introduction: &Introducti
 
 fn open(invitation: InvitationUse, node: &NodeId) -> Result<(), PeersError> {
     match invitation {
-        InvitationUse::Open => Ok(()),
+        InvitationUse::Open | InvitationUse::Again => Ok(()),
         InvitationUse::Unknown => Err(PeersError::NotInvited(node.clone())),
         InvitationUse::Late => Err(PeersError::InvitationLate),
         InvitationUse::Spent => Err(PeersError::InvitationSpent),
