@@ -3,7 +3,8 @@
 use kaopu::statement::Unverified;
 use kaopu::store::Db;
 use kaopu::store::statement::Body;
-use kaopu::trust::descriptor::Descriptor;
+use kaopu::trust::descriptor::{Descriptor, KeyState, Purpose};
+use kaopu::trust::keys::{KeyStore, Passphrases};
 
 use crate::ceremony::{done_by, persons, refused};
 use crate::federation::{Federation, Node, said, until};
@@ -64,6 +65,11 @@ fn each_key_is_announced_then_active_beside_the_old_one_then_alone_and_peers_fol
     let file = std::fs::read_to_string(here.descriptor()).unwrap();
     let (_, newest) = Descriptor::open(file.trim()).unwrap();
     assert_eq!(newest.sequence, descriptor);
+    // what was sealed to the key before still comes and is kept: it is opened behind the one that others seal to now
+    let store = KeyStore::open(&here.dir.join("keys"), Passphrases::of_node(None));
+    let opening: Vec<_> = store.seal(&newest).unwrap().iter().map(|key| key.public().kid().to_owned()).collect();
+    let seal = |state| newest.keys.iter().find(|key| key.purpose == Purpose::Seal && key.state == state).unwrap();
+    assert_eq!(opening, [KeyState::Active, KeyState::Retired].map(|state| seal(state).key.kid()));
     let held = peer.json(&["peer", "list"]);
     assert_eq!(held[0]["descriptor"], descriptor);
     for key in here.json(&["key", "list"])["keys"].as_array().unwrap() {
@@ -222,7 +228,7 @@ fn where_there_are_persons_one_of_them_changes_keys() {
 }
 
 /// What the exchange log of a node has of changes of this kind: their bodies.
-fn changes(node: &Node, of: &str) -> Vec<serde_json::Value> {
+pub fn changes(node: &Node, of: &str) -> Vec<serde_json::Value> {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let rows = runtime.block_on(async {
         let db = Db::open(&format!("sqlite:{}", node.dir.join("data/kaopu.db").display())).await.unwrap();

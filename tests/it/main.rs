@@ -61,6 +61,7 @@ mod store;
 mod two_registries;
 mod unkind_peer;
 mod survival;
+mod terminal;
 mod token;
 mod upload;
 mod watching;
