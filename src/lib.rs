@@ -15,6 +15,7 @@
 
 pub mod clock;
 pub mod crew;
+pub mod in_force;
 pub mod statement;
 pub mod quota;
 pub mod record;

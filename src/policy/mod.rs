@@ -11,7 +11,6 @@ mod fault;
 mod files;
 mod group;
 mod hold;
-mod in_force;
 mod read;
 mod recognise;
 mod words;
@@ -22,10 +21,12 @@ pub use fault::{Place, PolicyFault, PolicyFaults};
 pub use files::Files;
 pub use group::{Groups, Member};
 pub use hold::HoldCase;
-pub use in_force::InForce;
 pub use read::Told;
 pub use recognise::{Outcome, Recognition, RepairCase};
 pub use words::Known;
+
+/// The set that a running node goes by.
+pub type InForce = crate::in_force::InForce<Policies>;
 
 #[cfg(test)]
 mod tests;

@@ -243,15 +243,6 @@ fn what_cannot_be_evaluated_denies_and_is_told() {
     }
 }
 
-#[test]
-fn another_set_comes_into_force_as_a_whole() {
-    let in_force = InForce::new(Policies::builtin(known()).unwrap());
-    let before = in_force.now();
-    assert!(!in_force.take(Policies::builtin(known()).unwrap()));
-    assert!(in_force.clone().take(with("@id(\"more\") permit (principal, action, resource);")));
-    assert_ne!(before.digest(), in_force.now().digest());
-}
-
 /// How long a decision takes: `cargo test --release --lib policy::tests::how_long -- --ignored --nocapture`.
 #[test]
 #[ignore = "a measurement"]
