@@ -19,6 +19,7 @@ mod reload;
 pub mod rotate;
 pub mod serve;
 pub mod status;
+pub mod view;
 pub mod warnings;
 pub mod watching;
 
@@ -28,12 +29,14 @@ use std::sync::Arc;
 use rand::CryptoRng;
 use rand::rngs::StdRng;
 
+use self::view::View;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use crate::log::Origin;
 use crate::log::appender::{AppendError, Appender};
 use crate::log::origin::LogName;
 use crate::policy::{InForce, PolicyFaults};
+use crate::record::{Calendar, Rules};
 use crate::statement::kind::SchemaError;
 use crate::statement::{Kinds, NodeId};
 use crate::store::{Db, LogRow, StoreError};
@@ -55,6 +58,10 @@ pub struct Node {
     pub kinds: Kinds,
     /// The policies that it goes by.
     pub policies: InForce,
+    /// Its rules of severity, publicity and deadlines.
+    pub rules: Arc<Rules>,
+    /// Its working days.
+    pub calendar: Arc<Calendar>,
     /// The present.
     pub clock: Clock,
     /// Its peers.
@@ -80,6 +87,9 @@ pub enum NodeError {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The rules or the calendar.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The schemas.
     #[error("schemas: {0}")]
     Schema(#[from] SchemaError),
@@ -123,6 +133,7 @@ impl Node {
         let id = config.node.id.clone();
         let kinds = kinds(&config)?;
         let policies = InForce::new(policies::policies(&config, &kinds)?);
+        let (rules, calendar) = (Arc::new(config.rules()?), Arc::new(config.calendar()?));
         let passphrases = Passphrases::of_node(config.files.passphrase.clone());
         let keys = KeyStore::with_tokens(&config.files.keys, passphrases.clone(), config.keys.all());
         let db = Db::open(config.store.expose()).await?;
@@ -155,6 +166,8 @@ impl Node {
             id,
             kinds,
             policies,
+            rules,
+            calendar,
             clock,
             keys,
             passphrases,
@@ -162,6 +175,11 @@ impl Node {
             identity,
             db,
         })
+    }
+
+    /// From where it looks at records.
+    pub fn view(&self) -> View<'_> {
+        View { node: &self.id, kinds: &self.kinds, rules: &self.rules, clock: &self.clock }
     }
 
     /// Commits what the appenders have taken, and closes the store.

@@ -71,7 +71,7 @@ impl Query {
             kinds: self.kinds,
             authorisation: self.authorisation,
         };
-        let known = lookup::about(&node.db, &node.kinds, &node.clock, &self.subject).await?;
+        let known = lookup::about(&node.db, &node.view(), &self.subject).await?;
         let deadline = Instant::now() + self.deadline;
         let findings = Box::pin(node.asker().ask_all(&peers, &ask, deadline)).await;
         let heard = findings.iter().all(|f| f.complete);

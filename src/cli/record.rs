@@ -2,13 +2,16 @@
 
 mod aside;
 
+use std::collections::{HashMap, HashSet};
 use std::process::ExitCode;
 
 use kaopu::clock::Clock;
 use kaopu::node::kinds;
 use kaopu::node::lookup::{self, Found};
 use kaopu::node::status::spoken_span;
-use kaopu::statement::{Kinds, Typ};
+use kaopu::node::view::View;
+use kaopu::record::Status;
+use kaopu::statement::{Digest, Kinds, Typ};
 use kaopu::store::Db;
 use kaopu::store::record::SubjectRow;
 use serde_json::{Map, Value};
@@ -36,15 +39,18 @@ impl Record {
     /// Looks at the store; needs no running server and no keys.
     pub async fn run(self, shared: &Shared) -> anyhow::Result<ExitCode> {
         let config = shared.config()?;
-        let kinds = kinds(&config)?;
+        let (kinds, rules) = (kinds(&config)?, config.rules()?);
         let db = Db::open(config.store.expose()).await?;
-        let shown = self.show(shared, &db, &kinds).await;
+        let shown = {
+            let view = View { node: &config.node.id, kinds: &kinds, rules: &rules, clock: &Clock::System };
+            self.show(shared, &db, &view).await
+        };
         db.close().await;
         shown?;
         Ok(ExitCode::SUCCESS)
     }
 
-    async fn show(&self, shared: &Shared, db: &Db, kinds: &Kinds) -> anyhow::Result<()> {
+    async fn show(&self, shared: &Shared, db: &Db, view: &View<'_>) -> anyhow::Result<()> {
         let subjects = match (&self.subject, &self.name) {
             (Some(subject), _) => vec![subject.clone()],
             (None, name) => {
@@ -65,8 +71,10 @@ impl Record {
         };
         let mut found = Vec::new();
         for subject in &subjects {
-            found.extend(lookup::about(db, kinds, &Clock::System, subject).await?);
+            found.extend(lookup::about(db, view, subject).await?);
         }
+        let kinds = view.kinds;
+        let hidden = if self.all { 0 } else { hide(&mut found) };
         if self.all {
             let mut aside = Vec::new();
             for subject in &subjects {
@@ -82,8 +90,45 @@ impl Record {
         if shared.json {
             return print_json(&found);
         }
-        tell(&found, kinds);
+        if !found.is_empty() || hidden == 0 {
+            tell(&found, kinds);
+        }
+        tell_hidden(hidden);
         Ok(())
+    }
+}
+
+/// Takes away what is not shared any more, and its versions; gives how many records that were.
+fn hide(found: &mut Vec<Found>) -> usize {
+    let ended = |record: &Found| {
+        matches!(record.status, Status::Expired | Status::Shielded | Status::Repaired | Status::Withdrawn)
+    };
+    let replaced: HashMap<Digest, Digest> =
+        found.iter().filter_map(|record| Some((record.replaces?, record.digest))).collect();
+    let mut hidden: HashSet<Digest> = found.iter().filter(|record| ended(record)).map(|record| record.digest).collect();
+    let records = hidden.len();
+    for record in found.iter() {
+        // from an old version along to the current one; as many steps as there are records
+        let mut newest = record.digest;
+        for _ in 0..replaced.len() {
+            newest = replaced.get(&newest).copied().unwrap_or(newest);
+        }
+        if hidden.contains(&newest) {
+            hidden.insert(record.digest);
+        }
+    }
+    found.retain(|record| !hidden.contains(&record.digest));
+    records
+}
+
+fn tell_hidden(hidden: usize) {
+    if hidden > 0 {
+        let records = if hidden == 1 { "record is" } else { "records are" };
+        print_line("");
+        print_line(&format!(
+            "{hidden} {records} repaired, shielded, expired or withdrawn and not shown; for auditors: --all \
+             另有 {hidden} 条已修复、屏蔽、失效或撤回，不再共享和使用"
+        ));
     }
 }
 
@@ -132,6 +177,12 @@ fn tell_record(record: &Found, kinds: &Kinds) {
     print_line(&format!("  issued {} by {}  {}", record.issued, record.issuer, record.digest));
     if let Some(revoked) = &record.issuer_revoked {
         print_line(&format!("  issuer revoked {revoked}; this was said before 签发节点已被撤销，此前所述"));
+    }
+    print_line(&format!("  {}  {}", record.standing.reason.words(), record.why));
+    for said in &record.said {
+        let outcome = said.body.get("outcome").or_else(|| said.body.get("type")).and_then(Value::as_str);
+        let outcome = outcome.map(|outcome| format!(" {outcome}")).unwrap_or_default();
+        print_line(&format!("  - {}{outcome} by {} {}  {}", said.title, said.issuer, said.issued, said.digest));
     }
     tell_body(&record.kind, record.version, &record.body, kinds);
 }

@@ -1,15 +1,16 @@
 //! Looking up: all that the own log and the mirrors hold about a subject (一企一档).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::status::time;
-use crate::clock::Clock;
+use super::view::View;
 use crate::log::Origin;
+use crate::log::event::{Life, RecordPlace, Said, place_of};
 use crate::record::identifier::{self, UNKNOWN, Uscc};
-use crate::record::{Status, name};
+use crate::record::{Standing, Status, name};
 use crate::statement::{Digest, Kinds, NodeId, Statement, Unverified};
 use crate::store::statement::{Body, StatementRow};
 use crate::store::{Db, LogRow, LogState, StoreError};
@@ -17,7 +18,7 @@ use crate::store::{Db, LogRow, LogState, StoreError};
 /// So many statements about one subject are shown of each log at most, the newest.
 pub const MOST: u32 = 1000;
 
-/// A statement about a subject, as it stands in a log.
+/// A record about a subject, as it stands in a log.
 #[derive(Clone, Debug, Serialize)]
 pub struct Found {
     /// Its digest.
@@ -32,8 +33,12 @@ pub struct Found {
     pub version: u32,
     /// The Chinese title of the kind; the kind itself where it is not known here any more.
     pub title: String,
-    /// How the record stands.
+    /// How the record stands today, for this node.
     pub status: Status,
+    /// Why, in Chinese.
+    pub why: String,
+    /// The same in full: whether it may be shown, shared and used, why and until when, its severity and marks.
+    pub standing: Standing,
     /// Who states it.
     pub issuer: NodeId,
     /// When, RFC 3339.
@@ -50,8 +55,31 @@ pub struct Found {
     pub issuer_revoked: Option<String>,
     /// What it says.
     pub body: Map<String, Value>,
+    /// What was said about the record since, whichever of its versions that names, by issuer in order.
+    pub said: Vec<SaidOf>,
     /// The newest checkpoint of its log of which everything is here.
     pub checkpoint: Option<CheckpointAge>,
+}
+
+/// An event about a record.
+#[derive(Clone, Debug, Serialize)]
+pub struct SaidOf {
+    /// Its digest.
+    pub digest: Digest,
+    /// Its kind.
+    pub kind: String,
+    /// The version of that.
+    pub version: u32,
+    /// The Chinese title of the kind.
+    pub title: String,
+    /// The statement that it names.
+    pub about: Option<Digest>,
+    /// Who states it.
+    pub issuer: NodeId,
+    /// When, RFC 3339.
+    pub issued: String,
+    /// What it says.
+    pub body: Map<String, Value>,
 }
 
 /// How much of a log is here, and how old that is.
@@ -85,41 +113,57 @@ pub fn subject_key(typed: &str) -> Result<String, String> {
     }
 }
 
-/// Everything about a subject that this node may rely on, newest first.
-pub async fn about(db: &Db, kinds: &Kinds, clock: &Clock, subject: &str) -> Result<Vec<Found>, StoreError> {
+/// Every record about a subject that this node may rely on, newest first, with what was said about it.
+pub async fn about(db: &Db, view: &View<'_>, subject: &str) -> Result<Vec<Found>, StoreError> {
     let logs: HashMap<i64, LogRow> = db.logs().await?.into_iter().map(|log| (log.id, log)).collect();
-    let mut found = Vec::new();
+    let mut records = Vec::new();
     for (row, current) in db.about(subject, MOST).await? {
         // a body that was erased says nothing any more
         let Body::Here(jws) = &row.body else { continue };
         let log = logs.get(&row.log).ok_or_else(|| StoreError::Corrupt(format!("no log {}", row.log)))?;
-        let stated = Unverified::parse(jws)
+        let read = Unverified::parse(jws)
             .map_err(|error| StoreError::Corrupt(format!("{} index {}: {error}", log.origin, row.index)))?;
-        found.push(Found::of(&row, current, stated.statement(), log, kinds, clock));
+        let statement = read.statement().clone();
+        let kind = view.kinds.find(&statement.typ);
+        // events stand with the records that they are about
+        if kind.is_none_or(|kind| kind.about.is_none()) {
+            let place = kind.and_then(|kind| place_of(kind, &statement));
+            records.push(Record { row, current, statement, log, place });
+        }
     }
+    let places: HashSet<RecordPlace> = records.iter().filter_map(|record| record.place.clone()).collect();
+    let lives = db.lives(&[], &places).await?.lives;
+    let mut found: Vec<Found> = records.iter().map(|record| Found::of(record, &lives, view)).collect();
     found.sort_by(|a, b| (&b.issued, &b.origin.node, b.index).cmp(&(&a.issued, &a.origin.node, a.index)));
     Ok(found)
 }
 
+/// A record as it is stored.
+struct Record<'a> {
+    row: StatementRow,
+    current: bool,
+    statement: Statement,
+    log: &'a LogRow,
+    place: Option<RecordPlace>,
+}
+
 impl Found {
-    fn of(
-        row: &StatementRow,
-        current: bool,
-        statement: &Statement,
-        log: &LogRow,
-        kinds: &Kinds,
-        clock: &Clock,
-    ) -> Self {
-        let kind = kinds.find(&statement.typ).map(|kind| kind.title.clone());
+    fn of(record: &Record<'_>, lives: &HashMap<RecordPlace, Life>, view: &View<'_>) -> Self {
+        let Record { row, current, statement, log, place } = record;
+        let none = Life::default();
+        let life = place.as_ref().and_then(|place| lives.get(place)).unwrap_or(&none);
+        let standing = view.standing(statement, (log.origin.generation, row.index), *current, life);
         let complete = log.complete.as_ref();
         Self {
             digest: row.entry.digest,
             origin: log.origin.clone(),
             index: row.index,
-            title: kind.unwrap_or_else(|| statement.typ.kind.clone()),
+            title: title(view.kinds, statement),
             kind: statement.typ.kind.clone(),
             version: statement.typ.version,
-            status: Status::of(current),
+            status: standing.status,
+            why: standing.reason.title(),
+            standing,
             issuer: statement.iss.clone(),
             issued: statement.iat.checked_mul(1000).and_then(time).unwrap_or_default(),
             subject: statement.sub.as_ref().map(|sub| sub.key()).unwrap_or_default(),
@@ -129,12 +173,34 @@ impl Found {
             verified: log.state != LogState::Frozen && complete.is_some_and(|head| row.index < head.size),
             issuer_revoked: log.revoked_ms.and_then(time),
             body: statement.body.clone(),
+            said: life.said.iter().map(|said| SaidOf::of(said, view.kinds)).collect(),
             checkpoint: complete.map(|head| CheckpointAge {
                 size: head.size,
-                age: clock.now_ms().saturating_sub(head.seen_ms).max(0) / 1000,
+                age: view.clock.now_ms().saturating_sub(head.seen_ms).max(0) / 1000,
             }),
         }
     }
+}
+
+impl SaidOf {
+    fn of(said: &Said, kinds: &Kinds) -> Self {
+        let statement = &said.statement;
+        Self {
+            digest: said.digest,
+            kind: statement.typ.kind.clone(),
+            version: statement.typ.version,
+            title: title(kinds, statement),
+            about: statement.refs.first().copied(),
+            issuer: statement.iss.clone(),
+            issued: statement.iat.checked_mul(1000).and_then(time).unwrap_or_default(),
+            body: statement.body.clone(),
+        }
+    }
+}
+
+fn title(kinds: &Kinds, statement: &Statement) -> String {
+    let kind = kinds.find(&statement.typ).map(|kind| kind.title.clone());
+    kind.unwrap_or_else(|| statement.typ.kind.clone())
 }
 
 #[cfg(test)]
