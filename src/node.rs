@@ -15,6 +15,7 @@ pub mod peers;
 pub mod policies;
 pub mod publish;
 pub mod quality;
+pub mod recognise;
 mod reload;
 pub mod rotate;
 pub mod serve;

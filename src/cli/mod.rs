@@ -14,6 +14,7 @@ mod person;
 mod policy;
 mod query;
 mod quality;
+mod recognise;
 mod record;
 mod serve;
 mod status;
@@ -67,6 +68,9 @@ enum Command {
     Policy(policy::Policy),
     /// Show all that this node and its mirrors hold about a subject, or find subjects by name
     Record(record::Record),
+    /// Show and decide on repairs of partner cities, and what they make of own ones 修复互认
+    #[command(subcommand)]
+    Recognise(recognise::Recognise),
     /// Ask peers about a subject, for a stated purpose; query and answer are kept as proof 信用核查
     Query(query::Query),
     /// Read, judge, sign and publish a department's files; each ends in a receipt 回执
@@ -100,6 +104,7 @@ impl Command {
             Self::Federation(federation) => Box::pin(federation.run(&shared)).await,
             Self::Policy(policy) => policy.run(&shared).await,
             Self::Record(record) => record.run(&shared).await,
+            Self::Recognise(recognise) => recognise.run(&shared).await,
             Self::Query(query) => Box::pin(query.run(&shared)).await,
             Self::Import(import) => import.run(&shared).await,
             Self::Upload(upload) => upload.run(&shared).await,

@@ -26,8 +26,8 @@ use self::draft::{Draft, JudgedBy};
 pub use self::fault::AppendError;
 pub use self::memory::still_has_what_was_remembered;
 use self::sealed::Sealed;
-use self::submission::Job;
 pub use self::submission::{Appended, Exchange, HandedIn, Prejudged, Submission};
+use self::submission::{Job, next_of};
 use self::tip::Tip;
 use super::Origin;
 use crate::clock::Clock;
@@ -391,12 +391,5 @@ impl Task {
         while let Some(job) = self.next_job(true).await {
             job.answer(Err(why.clone()));
         }
-    }
-}
-
-async fn next_of(late: &mut VecDeque<Job>, receiver: &mut mpsc::Receiver<Job>) -> Option<Job> {
-    match late.pop_front() {
-        Some(job) => Some(job),
-        None => receiver.recv().await,
     }
 }

@@ -11,6 +11,7 @@ use tokio::time::{sleep, timeout};
 
 use super::peers::Peers;
 use super::policies::PolicyKeeper;
+use super::recognise::Recogniser;
 use super::reload::Keeper;
 use super::{Node, NodeError, metrics, newest_own, rng, warnings};
 use crate::exchange::deliver::Deliverer;
@@ -120,6 +121,7 @@ impl Bound {
             tasks.spawn(until(stopping.clone(), Teller::of(&node, deliveries).keep_telling(news.clone())));
             tasks.spawn(deliverer.keep_delivering(stopping.clone(), Box::new(rng())));
         }
+        tasks.spawn(until(stopping.clone(), Recogniser::of(&node).keep_deciding()));
         let around = surroundings(&node, news);
         let pusher = Pusher::start(around.clone(), vec![records, exchange], Box::new(rng()));
         let puller = if node.config.pull.enabled {

@@ -10,6 +10,7 @@
 //! | `rows.rs` | statements over many rows at once |
 //! | `statement.rs` | `statement`, `reference` |
 //! | `event.rs` | `event` |
+//! | `recognising.rs` | `recognising` |
 //! | `record.rs` | `record`, `subject` |
 //! | `aside.rs` | what `statement` holds about a subject and does not count |
 //! | `upload.rs` | `upload`, `fault` |
@@ -50,6 +51,7 @@ mod policy;
 mod project;
 pub mod query;
 pub mod quality;
+pub mod recognising;
 pub mod record;
 pub mod refused_descriptor;
 pub mod revise;

@@ -12,7 +12,7 @@ use super::rows::{MultiRow, insert, insert_returning};
 use crate::log::event::RecordPlace;
 use crate::log::{Class, Entry};
 use crate::record::name::fold;
-use crate::statement::{Digest, NodeId, Refused, Unverified};
+use crate::statement::{Digest, NodeId, Refused, Unverified, Verified};
 
 /// A row of `statement`, borrowed from what is to be stored.
 pub(super) struct Columns<'a> {
@@ -64,6 +64,13 @@ static REFERENCES: LazyLock<MultiRow> =
 static EVENTS: LazyLock<MultiRow> = LazyLock::new(|| {
     MultiRow::new("INSERT INTO event (issuer, kind, identity, log, idx)", 5, "ON CONFLICT DO NOTHING")
 });
+// What is this node's own takes effect here by itself.
+const TO_RECOGNISE: &str = "INSERT INTO recognising (digest, came_ms, state) \
+     SELECT $1, $2, 'new' FROM log WHERE id = $3 AND own = 0 ON CONFLICT DO NOTHING";
+const PENDING: &str = "UPDATE recognising SET state = 'pending' \
+     WHERE digest = $1 AND EXISTS (SELECT 1 FROM log WHERE id = $2 AND own = 1)";
+const RECOGNISED: &str = "DELETE FROM recognising \
+     WHERE digest = $1 AND EXISTS (SELECT 1 FROM log WHERE id = $2 AND own = 1)";
 static SUBJECTS: LazyLock<MultiRow> =
     LazyLock::new(|| MultiRow::new("INSERT INTO subject (key, folded, name)", 3, "ON CONFLICT DO NOTHING"));
 
@@ -171,7 +178,51 @@ pub(super) struct Projections<'a> {
     later: Vec<Chain<'a>>,
     references: BTreeSet<([u8; 32], i64)>,
     events: BTreeSet<(&'a RecordPlace, i64)>,
+    /// Repairs, revocations and what is said to them, in order.
+    recognition: Vec<Recognition>,
     subjects: BTreeMap<(&'a str, String), &'a str>,
+}
+
+/// What becomes of the list of what this node has to decide on.
+enum Recognition {
+    /// A repair or revocation has come; its `iat` in milliseconds is the only time here that all processes agree on.
+    Came(Digest, i64),
+    /// It waits for a person.
+    Pending(Digest),
+    /// It is decided.
+    Decided(Digest),
+}
+
+impl Recognition {
+    fn of(statement: &Verified) -> Option<Self> {
+        let said = statement.statement();
+        match said.typ.kind.as_str() {
+            "repair" | "repair-revocation" => Some(Self::Came(statement.digest(), said.iat.saturating_mul(1000))),
+            "recognition" => {
+                let about = *said.refs.first()?;
+                let pending = said.body.get("outcome").and_then(|outcome| outcome.as_str()) == Some("pending");
+                Some(if pending { Self::Pending(about) } else { Self::Decided(about) })
+            }
+            _ => None,
+        }
+    }
+
+    async fn write(&self, tx: &mut Tx, log: i64) -> Result<(), StoreError> {
+        match self {
+            Self::Came(digest, at) => on!(change tx, c => sqlx::query(TO_RECOGNISE)
+                .bind(&digest.0[..])
+                .bind(*at)
+                .bind(log)
+                .execute(c))?,
+            Self::Pending(digest) => {
+                on!(change tx, c => sqlx::query(PENDING).bind(&digest.0[..]).bind(log).execute(c))?
+            }
+            Self::Decided(digest) => {
+                on!(change tx, c => sqlx::query(RECOGNISED).bind(&digest.0[..]).bind(log).execute(c))?
+            }
+        };
+        Ok(())
+    }
 }
 
 impl<'a> Projections<'a> {
@@ -183,6 +234,7 @@ impl<'a> Projections<'a> {
         let mut superseded = Vec::new();
         let mut references = BTreeSet::new();
         let mut events = BTreeSet::new();
+        let mut recognition = Vec::new();
         let mut subjects = BTreeMap::new();
         for (position, stored) in stored.enumerate() {
             let Stored::Accepted(verified, projection) = stored else { continue };
@@ -190,7 +242,10 @@ impl<'a> Projections<'a> {
             for digest in &projection.refs {
                 references.insert((digest.0, at));
             }
-            events.extend(projection.about.as_deref().map(|place| (place, at)));
+            if let Some(place) = projection.about.as_deref() {
+                events.insert((place, at));
+                recognition.extend(Recognition::of(verified));
+            }
             if let Some((key, name)) = &projection.subject {
                 subjects.entry((key.as_str(), fold(name))).or_insert(name.as_str());
             }
@@ -221,7 +276,7 @@ impl<'a> Projections<'a> {
         }
         if superseded.is_empty() {
             let (first, later) = chains.into_iter().partition(|chain| chain.from.is_none());
-            Ok(Self { first, later, references, events, subjects })
+            Ok(Self { first, later, references, events, recognition, subjects })
         } else {
             Err(AppendError::Superseded(superseded))
         }
@@ -245,6 +300,9 @@ impl<'a> Projections<'a> {
             .bind(log)
             .bind(row.1))
         .await?;
+        for recognition in &self.recognition {
+            recognition.write(tx, log).await?;
+        }
         // in one order everywhere, so that two transactions that name the same subjects do not wait for each other
         let subjects: Vec<_> = self.subjects.iter().collect();
         insert!(tx, SUBJECTS, &subjects, |query, row| query.bind(row.0.0).bind(row.0.1.as_str()).bind(*row.1)).await?;

@@ -125,13 +125,8 @@ impl Office {
     pub async fn publishes(&self) -> Appender {
         let origin = self.city.records();
         let log = self.db.create_log(&origin, true).await.unwrap();
-        let appender = Appender::start(
-            self.db.clone(),
-            origin,
-            Arc::clone(&self.city.log_key),
-            self.kinds.clone(),
-            self.clock.clone(),
-        );
+        let appender =
+            Appender::start(self.db.clone(), origin, self.city.keys(), self.kinds.clone(), self.clock.clone());
         let appender = appender.await.unwrap();
         self.news.follow(appender.sizes());
         if log.size == 0 {

@@ -45,6 +45,7 @@ mod policy;
 mod pull;
 mod quality;
 mod sample_log;
+mod recognition;
 mod reload;
 mod query;
 mod query_command;

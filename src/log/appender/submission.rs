@@ -1,6 +1,8 @@
 //! What is handed to an appender, and what comes back.
 
-use tokio::sync::oneshot;
+use std::collections::VecDeque;
+
+use tokio::sync::{mpsc, oneshot};
 
 use super::AppendError;
 use crate::log::Judged;
@@ -106,5 +108,13 @@ impl Job {
         // whoever asked may have gone away; what was committed stays
         let _ = self.answer.send(result);
         self.handed_in
+    }
+}
+
+/// The next job: those that came before there was room for them first.
+pub(super) async fn next_of(late: &mut VecDeque<Job>, receiver: &mut mpsc::Receiver<Job>) -> Option<Job> {
+    match late.pop_front() {
+        Some(job) => Some(job),
+        None => receiver.recv().await,
     }
 }

@@ -8,3 +8,13 @@ CREATE TABLE event (
   PRIMARY KEY (identity, kind, issuer, log, idx)
 );
 CREATE UNIQUE INDEX event_place ON event (log, idx);
+
+-- Repairs and revocations of others that this node has not decided on for good. A row comes with the statement and goes with
+-- this node's own recognition.
+CREATE TABLE recognising (
+  digest    BYTEA PRIMARY KEY NOT NULL,
+  came_ms   BIGINT NOT NULL,
+  state     TEXT COLLATE "C" NOT NULL CHECK (state IN ('new', 'pending')), -- pending: a person is to decide
+  taken_ms  BIGINT -- a process is at it since then
+);
+CREATE INDEX recognising_came ON recognising (state, came_ms);

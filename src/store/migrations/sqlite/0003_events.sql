@@ -8,3 +8,13 @@ CREATE TABLE event (
   PRIMARY KEY (identity, kind, issuer, log, idx)
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX event_place ON event (log, idx);
+
+-- Repairs and revocations of others that this node has not decided on for good. A row comes with the statement and goes with
+-- this node's own recognition.
+CREATE TABLE recognising (
+  digest    BLOB PRIMARY KEY NOT NULL,
+  came_ms   INTEGER NOT NULL,
+  state     TEXT NOT NULL CHECK (state IN ('new', 'pending')), -- pending: a person is to decide
+  taken_ms  INTEGER -- a process is at it since then
+) STRICT, WITHOUT ROWID;
+CREATE INDEX recognising_came ON recognising (state, came_ms);
