@@ -41,6 +41,9 @@ fn tell(status: &Status) {
     for warning in &status.warnings {
         print_line(&format!("! {}", warning.words));
     }
+    if let Some(missing) = &status.calendar {
+        print_line(&format!("! {}", missing.words));
+    }
     for log in &status.logs {
         tell_log(log);
     }

@@ -99,7 +99,7 @@ impl Check {
 
 /// Tries everything, or what concerns one peer and the node itself.
 pub async fn examine(config: &Config, clock: &Clock, only: Option<&NodeId>) -> Report {
-    let mut own = own::without_store(config);
+    let mut own = own::without_store(config, clock);
     let mut peers = Vec::new();
     match with_store(config, clock, only).await {
         Ok((more, found)) => {

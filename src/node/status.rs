@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
+use super::calendar::{MissingYear, missing_year};
 use super::cosigned::Cosigned;
 use super::peers::waiting;
 use super::warnings::{Ends, Warning, warnings};
@@ -47,6 +48,8 @@ pub struct Status {
     pub warnings: Vec<Warning>,
     /// How those are told who follow subjects.
     pub watching: WatchStatus,
+    /// A year that its calendar of working days lacks.
+    pub calendar: Option<MissingYear>,
     /// Everything that ends.
     #[serde(skip)]
     pub ends: Vec<Ends>,
@@ -155,6 +158,8 @@ impl Status {
             peers,
             warnings: warnings(&ends, clock.now()),
             watching: WatchStatus::of(db, clock).await?,
+            // one that cannot be read is told of where it is used, and by `doctor`
+            calendar: missing_year(config, clock).ok().flatten(),
             ends,
         })
     }

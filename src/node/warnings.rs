@@ -147,6 +147,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(10);
 pub async fn keep_telling(db: Db, config: Arc<Config>, clock: Clock, seen: Seen) {
     let mut told = Told::default();
     let mut noted = HashMap::new();
+    let mut calendar_told = None;
     loop {
         for (node, until) in seen.all() {
             if noted.get(&node) == Some(&until) {
@@ -161,6 +162,11 @@ pub async fn keep_telling(db: Db, config: Arc<Config>, clock: Clock, seen: Seen)
             Ok(status) => {
                 for warning in told.due(&status.warnings, clock.now()) {
                     tracing::warn!(node = %warning.node, until = warning.until, "{}", warning.words);
+                }
+                // once a day: the days that are left are in the sentence
+                if status.calendar != calendar_told {
+                    status.calendar.iter().for_each(|missing| tracing::warn!(year = missing.year, "{}", missing.words));
+                    calendar_told = status.calendar;
                 }
             }
             Err(error) => tracing::warn!(%error, "could not look at what ends soon"),

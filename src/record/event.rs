@@ -83,6 +83,8 @@ pub enum Event {
         stage: Stage,
         /// The application as it was filed; None where this is it.
         of: Option<Digest>,
+        /// When.
+        on: Date,
     },
 }
 
@@ -130,6 +132,8 @@ pub enum RecognitionOutcome {
 pub enum Stage {
     /// 已申请, at a window.
     Filed,
+    /// 已补正, at the window.
+    Supplied,
     /// 已受理.
     Accepted,
     /// 补正: more is asked for.
@@ -169,7 +173,7 @@ impl Event {
             },
             "application" => {
                 let stage = Stage::parse(text("stage")?)?;
-                Self::Application { stage, of: if stage == Stage::Filed { None } else { Some(of?) } }
+                Self::Application { stage, of: if stage == Stage::Filed { None } else { Some(of?) }, on: day("on")? }
             }
             _ => return None,
         })
@@ -226,6 +230,7 @@ impl Stage {
     pub fn parse(text: &str) -> Option<Self> {
         Some(match text {
             "filed" => Self::Filed,
+            "supplied" => Self::Supplied,
             "accepted" => Self::Accepted,
             "more" => Self::More,
             "rejected" => Self::Rejected,
@@ -234,3 +239,6 @@ impl Stage {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

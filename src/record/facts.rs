@@ -90,3 +90,38 @@ fn values(member: &'static str, value: Option<&Value>) -> Vec<(&'static str, Str
     };
     texts.into_iter().map(|text| (member, text.to_owned())).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::statement::Kinds;
+
+    #[test]
+    fn members_are_read_under_names_that_kinds_have() {
+        let kinds = Kinds::builtin().unwrap();
+        let records: Vec<_> = kinds.all().filter(|kind| kind.is_record).collect();
+        let dates = ["valid_until", "publicity_until", "published_from", "removed", "due"];
+        let others = ["fine", "severity"];
+        let read = [VALUE_MEMBERS, CLOCK, SUMMARY_TEXTS, SPECIAL_TEXTS, &dates, &others].concat();
+        for name in read {
+            assert!(records.iter().any(|kind| kind.members.iter().any(|m| m.name == name)), "no kind has {name}");
+        }
+    }
+
+    #[test]
+    fn any_body_has_facts() {
+        let of = |body: Value| {
+            let place = Place { generation: 1, index: 1 };
+            Facts::of("commitment", &"340500".parse().unwrap(), place, body.as_object().unwrap(), true)
+        };
+        let strange =
+            of(json!({"decided": 7, "category": {"a": 1}, "fine": "much", "severity": "grave", "state": ["0"]}));
+        assert_eq!(strange, Facts { values: strange.values.clone(), ..of(json!({})) });
+        let kept = of(json!({"made": "2025-01-01", "due": "2025-06-01", "state": "已履行"}));
+        let broken = of(json!({"made": "2025-01-01", "due": "2025-06-01", "state": "未履行"}));
+        let days = [kept.decided, broken.decided].map(|day| day.unwrap().to_string());
+        assert_eq!(days, ["2025-01-01", "2025-06-01"], "what is broken counts from the day it was due");
+    }
+}

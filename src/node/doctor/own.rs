@@ -9,6 +9,7 @@ use super::Check;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::log::appender::still_has_what_was_remembered;
+use crate::node::calendar::missing_year;
 use crate::node::reload::read_identity;
 use crate::node::status::{Status, spoken_span};
 use crate::node::warnings::Warning;
@@ -26,10 +27,11 @@ const BEHIND: i64 = 300;
 const CONNECT: Duration = Duration::from_secs(2);
 
 /// What can be looked at without the store.
-pub fn without_store(config: &Config) -> Vec<Check> {
+pub fn without_store(config: &Config, clock: &Clock) -> Vec<Check> {
     let mut checks = vec![modes(config)];
     checks.extend(root_keys(&config.files.keys));
     checks.extend(room(config));
+    checks.push(rules(config, clock));
     checks
 }
 
@@ -65,6 +67,16 @@ fn webhook_is_late(webhook: &WebhookStatus) -> Check {
         webhook.id, webhook.url, webhook.summary, webhook.id
     );
     Check::warning("webhook", words)
+}
+
+/// Rules and calendar can be read, and the calendar has this year. That it lacks the next is nothing wrong yet.
+fn rules(config: &Config, clock: &Clock) -> Check {
+    match config.rules().and_then(|_| missing_year(config, clock)) {
+        Ok(None) => Check::good("rules", "rules and calendar are sound, and the calendar reaches far enough"),
+        Ok(Some(missing)) if missing.days > 0 => Check::note("rules", missing.words),
+        Ok(Some(missing)) => Check::warning("rules", missing.words),
+        Err(error) => Check::fault("rules", format!("{error}: mend that line")),
+    }
 }
 
 /// What ends soon counts, as does what has ended.

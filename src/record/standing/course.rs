@@ -147,13 +147,14 @@ impl<'a> Life<'a> {
         waiting.or_else(|| {
             let under_way = |filed: &&&Said| {
                 let newest = self.issuers.iter().rev().find_map(|said| match said.event {
-                    Event::Application { stage, of: Some(of) } if of == filed.digest => Some(stage),
+                    Event::Application { stage, of: Some(of), on } if of == filed.digest && on <= day => Some(stage),
                     _ => None,
                 });
+                let begun = matches!(filed.event, Event::Application { on, .. } if on <= day);
                 // anybody may file: it is under way once the issuer says so
                 match newest {
-                    None => filed.by == self.facts.issuer,
-                    Some(stage) => matches!(stage, Stage::Filed | Stage::Accepted | Stage::More),
+                    None => begun && filed.by == self.facts.issuer,
+                    Some(stage) => !matches!(stage, Stage::Rejected | Stage::Decided),
                 }
             };
             let application = self.filed.iter().rev().find(under_way)?.digest;

@@ -39,8 +39,8 @@ fn an_event() -> impl Strategy<Value = Event> {
         5 => (target(), a_day()).prop_map(|(of, effective)| Event::Revocation { of, effective }),
         8 => (target(), decision, a_day())
             .prop_map(|(of, outcome, effective)| Event::Recognition { of, outcome, effective }),
-        1 => Just(Event::Application { stage: Stage::Filed, of: None }),
-        2 => (target(), stage).prop_map(|(of, stage)| Event::Application { stage, of: Some(of) }),
+        1 => a_day().prop_map(|on| Event::Application { stage: Stage::Filed, of: None, on }),
+        2 => (target(), stage, a_day()).prop_map(|(of, stage, on)| Event::Application { stage, of: Some(of), on }),
     ]
 }
 

@@ -258,12 +258,14 @@ fn a_repair_of_an_earlier_version_holds_for_the_later_ones() {
 #[test]
 fn an_application_marks_once_the_issuer_has_it() {
     let on = day("2026-08-01");
-    let filed = said(PARTNER, 1, Event::Application { stage: Stage::Filed, of: None });
-    let stage = |number, stage| said(HOME, number, Event::Application { stage, of: Some(digest(1)) });
+    let filed = said(PARTNER, 1, Event::Application { stage: Stage::Filed, of: None, on });
+    let stage = |number, stage| said(HOME, number, Event::Application { stage, of: Some(digest(1)), on });
     let mark = |all: &[Said]| standing(&fine(), all, PARTNER, on).under_repair;
+    let eve = |all: &[Said]| standing(&fine(), all, PARTNER, day("2026-07-31")).under_repair;
     let applied = Some(RepairMark::Applied { application: digest(1) });
     assert_eq!(mark(std::slice::from_ref(&filed)), None);
-    assert_eq!(mark(&[said(HOME, 1, filed.event.clone())]), applied);
+    let at_home = [said(HOME, 1, filed.event.clone())];
+    assert_eq!((mark(&at_home), eve(&at_home)), (applied.clone(), None));
     assert_eq!(mark(&[filed.clone(), stage(2, Stage::Accepted)]), applied);
     assert_eq!(mark(&[stage(3, Stage::More), filed.clone(), stage(2, Stage::Accepted)]), applied);
     assert_eq!(mark(&[filed.clone(), stage(2, Stage::Accepted), stage(3, Stage::Rejected)]), None);
