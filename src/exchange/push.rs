@@ -172,7 +172,7 @@ impl Push {
 
     fn good(&mut self, size: u64) {
         if self.failing.take().is_some() {
-            tracing::info!(witness = %self.peer.node, origin = %self.origin, size, "cosigns again");
+            tracing::info!(witness = %self.peer.node, origin = %self.origin, size, "a witness cosigns again");
         }
         (self.done, self.failures) = (size, 0);
     }
@@ -181,10 +181,11 @@ impl Push {
     fn bad(&mut self, fault: &Fault) -> Duration {
         if self.failing.replace(discriminant(fault)) != Some(discriminant(fault)) {
             let (witness, origin) = (&self.peer.node, &self.origin);
-            if fault.is_outage() {
-                tracing::info!(%witness, %origin, %fault, "does not cosign now; it is asked again");
+            // one that is away, or where this node is not active yet, is nothing to worry about
+            if fault.is_outage() || matches!(fault, Fault::NotTaken(_)) {
+                tracing::info!(%witness, %origin, %fault, "a witness does not cosign now; it is asked again");
             } else {
-                tracing::warn!(%witness, %origin, %fault, "does not cosign; it is asked again");
+                tracing::warn!(%witness, %origin, %fault, "a witness does not cosign; it is asked again");
             }
         }
         let backoff = self.around.settings.backoff;
