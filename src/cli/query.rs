@@ -1,12 +1,14 @@
 //! `kaopu query`: one peer, or all within one deadline, asked about a subject for a stated purpose 信用核查.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use kaopu::exchange::finding::{Ask, Came, Finding};
-use kaopu::exchange::question::About;
+use kaopu::exchange::finding::{Ask, Came, Finding, Whom};
+use kaopu::exchange::question::{About, SealedId};
+use kaopu::import::masked;
 use kaopu::node::Node;
 use kaopu::node::lookup::{self, Found};
 use kaopu::node::status::spoken_span;
@@ -16,6 +18,7 @@ use kaopu::trust::registry::Peer;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::person::secret;
 use super::record::spoken;
 use super::{Shared, print_json, print_line};
 
@@ -23,8 +26,18 @@ use super::{Shared, print_json, print_line};
 #[derive(Debug, clap::Args)]
 pub struct Query {
     /// The subject's 统一社会信用代码, or its 工商注册号
-    #[arg(value_name = "USCC", value_parser = lookup::subject_key)]
-    subject: String,
+    #[arg(value_name = "USCC", value_parser = lookup::subject_key, required_unless_present = "person")]
+    subject: Option<String>,
+    /// Ask about a natural person of this name, instead; the identity number is asked for on the terminal, and goes under the
+    /// seal of each peer. Needs --authorisation
+    #[arg(long, value_name = "NAME", conflicts_with = "subject", requires = "authorisation")]
+    person: Option<String>,
+    /// A file of mode 0600 with the identity number, instead of KAOPU_PERSON_ID or the terminal
+    #[arg(long, value_name = "FILE", requires = "person")]
+    person_id_file: Option<PathBuf>,
+    /// 证件类型, unless it is a resident id 居民身份证
+    #[arg(long, value_name = "TEXT", requires = "person")]
+    person_id_type: Option<String>,
     /// What for 核查用途: approval, procurement, tender, subsidy, award, investment, finance, supervision, judicial or self
     #[arg(long, value_name = "PURPOSE")]
     purpose: Purpose,
@@ -61,8 +74,7 @@ impl Query {
         if self.basis.trim().is_empty() {
             bail!("--basis says on which legal basis you ask; it stands in the query");
         }
-        let subject = About::of_key(&self.subject)
-            .context("a person's key is known to nobody but its issuer; peers cannot be asked by it")?;
+        let (subject, shown) = self.whom()?;
         let peers = peers(node, self.peer.as_ref())?;
         let ask = Ask {
             subject,
@@ -71,7 +83,11 @@ impl Query {
             kinds: self.kinds,
             authorisation: self.authorisation,
         };
-        let known = lookup::about(&node.db, &node.view(), &self.subject).await?;
+        // who a person is, each issuer knows by a secret of its own
+        let known = match &self.subject {
+            Some(subject) => lookup::about(&node.db, &node.view(), subject).await?,
+            None => Vec::new(),
+        };
         let deadline = Instant::now() + self.deadline;
         let findings = Box::pin(node.asker().ask_all(&peers, &ask, deadline)).await;
         let heard = findings.iter().all(|f| f.complete);
@@ -82,15 +98,31 @@ impl Query {
         if shared.json {
             let regions: Vec<Value> = findings.iter().map(|finding| as_json(finding, &region(finding), node)).collect();
             print_json(&json!({
-                "subject": self.subject, "purpose": ask.purpose, "basis": ask.basis, "regions": regions,
+                "subject": shown, "purpose": ask.purpose, "basis": ask.basis, "regions": regions,
             }))?;
         } else {
-            print_line(&format!("{}  {} {}", self.subject, ask.purpose, ask.purpose.title()));
+            print_line(&format!("{shown}  {} {}", ask.purpose, ask.purpose.title()));
             for finding in &findings {
                 tell(finding, &region(finding), node);
             }
         }
         Ok(if heard { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+impl Query {
+    /// About whom, and how that is shown.
+    fn whom(&self) -> anyhow::Result<(Whom, String)> {
+        if let Some(name) = &self.person {
+            let number = secret("证件号码 identity number: ", self.person_id_file.as_deref(), "KAOPU_PERSON_ID")?;
+            let id = SealedId { number: number.trim().to_owned(), of: self.person_id_type.clone() };
+            let name = masked(name);
+            return Ok((Whom::Person { name: name.clone(), id }, name));
+        }
+        let key = self.subject.as_deref().context("a subject is needed")?;
+        let about = About::of_key(key)
+            .context("a person's key is known to nobody but its issuer; ask by --person NAME and the identity number")?;
+        Ok((Whom::Known(about), key.to_owned()))
     }
 }
 

@@ -6,16 +6,30 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::heard::{Answer, Invalid};
-use super::question::{About, Coverage, Next, Outcome, Withheld};
+use super::question::{About, Coverage, Next, Outcome, SealedId, Withheld};
 use crate::record::Purpose;
 use crate::statement::{Digest, NodeId, Statement, Unverified};
 use crate::trust::registry::Peer;
+
+/// About whom something is asked.
+#[derive(Clone, Debug)]
+pub enum Whom {
+    /// By what may be said in the clear.
+    Known(About),
+    /// A natural person, whose number is sealed for each who is asked.
+    Person {
+        /// The name, masked.
+        name: String,
+        /// The identity number.
+        id: SealedId,
+    },
+}
 
 /// What is asked, of whomever.
 #[derive(Clone, Debug)]
 pub struct Ask {
     /// About whom.
-    pub subject: About,
+    pub subject: Whom,
     /// What for.
     pub purpose: Purpose,
     /// On which legal basis.

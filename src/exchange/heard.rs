@@ -3,11 +3,12 @@
 
 use std::collections::HashSet;
 
-use super::question::{Outcome, PAGE, Question, Reply, of_body};
+use super::question::{About, Outcome, PAGE, Question, Reply, of_body};
 use crate::clock::date_of;
 use crate::log::judge::TOLERANCE;
 use crate::statement::{
-    Audience, Digest, KeyRing, Kinds, NodeId, Reader, Refused, Statement, Unverified, Verified, envelope,
+    Audience, Digest, KeyRing, Kinds, NodeId, Reader, Refused, Statement, Subject, Unverified, Verified,
+    envelope,
 };
 use crate::trust::descriptor::{Descriptor, KeyState, Purpose};
 use crate::trust::registry::Peer;
@@ -136,13 +137,13 @@ fn beside_it(asked: &Asked<'_>, at: usize, digest: &Digest, line: &str) -> Resul
     if !asked.question.kinds.is_empty() && !asked.question.kinds.contains(&said.typ.kind) {
         return Err(Invalid::NotAskedFor(at, "of another kind"));
     }
-    let about = said.sub.as_ref().map(|sub| sub.key());
-    if let Some(key) = asked.question.subject.key()
-        && about != Some(key)
-    {
-        return Err(Invalid::NotAskedFor(at, "about another subject"));
-    }
-    Ok(Some(read))
+    let is_about = match (&asked.question.subject, &said.sub) {
+        // who that is, only its issuer knows
+        (About::Named { name, .. }, Some(Subject::Person { name: stated, .. })) => stated == name,
+        (about, Some(sub)) => about.key() == Some(sub.key()),
+        (_, None) => false,
+    };
+    if is_about { Ok(Some(read)) } else { Err(Invalid::NotAskedFor(at, "about another subject")) }
 }
 
 /// Verifies statements that no mirror here vouches for, under the keys that the peer's newest descriptor still stands by,

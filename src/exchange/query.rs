@@ -12,19 +12,22 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rand::CryptoRng;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
+use zeroize::Zeroizing;
 
 use super::Fault;
-use super::finding::{Ask, Failure, Finding, Stated};
+use super::finding::{Ask, Failure, Finding, Stated, Whom};
 use super::heard::{self, Asked, Invalid};
 use super::pull::Surroundings;
-use super::question::{MAX_LIFE, Next, Question, Receipt, Taken, to_body};
+use super::question::{About, MAX_LIFE, Next, Question, Receipt, Taken, to_body};
 use crate::log::appender::{AppendError, Appender, Exchange};
 use crate::statement::envelope::MAX_BYTES;
+use crate::statement::sealed::{self, Between};
 use crate::statement::{
     Audience, Digest, NodeId, Reader, Refused, Salt, Statement, Typ, Unverified, Verified, envelope,
 };
 use crate::store::query::{Exchanged, Heard};
 use crate::store::{Db, StoreError};
+use crate::trust::descriptor::Purpose;
 use crate::trust::registry::Peer;
 
 /// Pages of one answer that are asked for.
@@ -103,7 +106,7 @@ impl Asker {
         deadline: Instant,
         finding: &mut Finding,
     ) -> Result<Option<Next>, Failure> {
-        let question = self.question(ask, next, deadline);
+        let question = self.question(peer, ask, next, deadline)?;
         let (query, _) = self.exchange.say(self.query(peer, &question)).await.map_err(own)?;
         finding.queries.push(query.digest());
         let sent = self.send(peer, &query, deadline).await?;
@@ -120,11 +123,17 @@ impl Asker {
         Ok(finding.takes(answer, statements))
     }
 
-    fn question(&self, ask: &Ask, next: Option<Next>, deadline: Instant) -> Question {
+    fn question(
+        &self,
+        peer: &Peer,
+        ask: &Ask,
+        next: Option<Next>,
+        deadline: Instant,
+    ) -> Result<Question, Failure> {
         let wait = i64::try_from(deadline.saturating_duration_since(Instant::now()).as_secs()).unwrap_or(MAX_LIFE);
         let life = wait.saturating_add(GRACE).min(MAX_LIFE);
-        Question {
-            subject: ask.subject.clone(),
+        Ok(Question {
+            subject: self.about(peer, &ask.subject)?,
             purpose: ask.purpose,
             basis: ask.basis.clone(),
             kinds: ask.kinds.clone(),
@@ -132,7 +141,21 @@ impl Asker {
             nonce: URL_SAFE_NO_PAD.encode(self.salt().0),
             expires: self.around.clock.now() + life,
             next,
-        }
+        })
+    }
+
+    /// A person's number goes under the peer's seal, and the name masked.
+    fn about(&self, peer: &Peer, whom: &Whom) -> Result<About, Failure> {
+        let (name, id) = match whom {
+            Whom::Known(about) => return Ok(about.clone()),
+            Whom::Person { name, id } => (name.clone(), id),
+        };
+        let key = peer.descriptor.active(&[Purpose::Seal]).last();
+        let key = key.ok_or_else(|| Failure::Unavailable("its descriptor names no sealing key".to_owned()))?;
+        let plain = Zeroizing::new(serde_json::to_vec(id).map_err(own)?);
+        let between = Between { sender: &self.node, receiver: &peer.node };
+        let sealed = sealed::seal(&plain, key, between).map_err(own)?;
+        Ok(About::Named { name, sealed: Some(sealed) })
     }
 
     fn query(&self, peer: &Peer, question: &Question) -> Statement {

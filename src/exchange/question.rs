@@ -67,6 +67,17 @@ pub enum About {
     },
 }
 
+/// What is sealed in a question about a natural person.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SealedId {
+    /// 证件号码.
+    pub number: String,
+    /// 证件类型; a resident id says itself what it is.
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<String>,
+}
+
 /// Where an answer goes on: a place among the records of who answers. `<generation>-<index>` on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Next(pub Place);
@@ -153,7 +164,18 @@ pub enum Taken {
     Refused,
 }
 
+impl fmt::Debug for SealedId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SealedId(…)")
+    }
+}
+
 impl About {
+    /// Whether it is a natural person who is meant.
+    pub fn is_person(&self) -> bool {
+        matches!(self, Self::Named { sealed: Some(_), .. })
+    }
+
     /// The key by which a subject is found; None where the words do not tell who it is.
     pub fn key(&self) -> Option<String> {
         match self {

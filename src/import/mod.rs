@@ -47,7 +47,7 @@ mod xml;
 pub use cell::Cell;
 pub use layout::Columns;
 pub use not_an_upload::NotAnUpload;
-pub use person::PersonKey;
+pub use person::{PersonKey, masked_person as masked};
 pub use receipt::Receipt;
 pub use sheet::{Sheet, SourceRow, open};
 

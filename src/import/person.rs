@@ -96,6 +96,11 @@ impl PersonKey {
         Subject::Person { person: format!("{}.{}", self.version, Digest(hash)), name: masked(&name) }
     }
 
+    /// The subject that an identity number tells, in its mended form and whole.
+    pub fn of_number(&self, name: &str, of: Option<&str>, number: &str) -> Subject {
+        self.subject(name, Some(Id { of, number }))
+    }
+
     fn new(version: u32, secret: Zeroizing<[u8; 32]>) -> Self {
         Self { version, key: hmac::Key::new(hmac::HMAC_SHA256, &*secret), secret }
     }
@@ -104,6 +109,11 @@ impl PersonKey {
 /// The first character and a `*` for each other one.
 pub fn masked(name: &str) -> String {
     name.chars().enumerate().map(|(n, c)| if n == 0 { c } else { '*' }).collect()
+}
+
+/// The same of a name as it was typed.
+pub fn masked_person(name: &str) -> String {
+    masked(&one_way(name))
 }
 
 /// A person's name written in one of its ways: without white space, every middle dot the same.

@@ -6,6 +6,7 @@
 
 mod access;
 mod found;
+mod person;
 mod refused;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +16,7 @@ use tokio::sync::Semaphore;
 
 use self::access::{Access, access};
 use self::found::{Asking, Page, page};
+pub use self::person::Persons;
 pub use self::refused::NotAnswered;
 use crate::clock::{Clock, date_of};
 use crate::exchange::question::{
@@ -24,6 +26,7 @@ use crate::log::Origin;
 use crate::log::appender::{AppendError, Appender, Exchange};
 use crate::log::judge::TOLERANCE;
 use crate::record::Purpose;
+use crate::statement::sealed::Between;
 use crate::statement::{
     Audience, Digest, Kinds, NodeId, Reader, Refused, Salt, Statement, Typ, Unverified, Verified, envelope,
 };
@@ -58,6 +61,8 @@ pub struct Answerer {
     pub clock: Clock,
     /// Who may hold what, by its audience.
     pub may_read: MayRead,
+    /// What tells natural persons; None where their numbers cannot be opened.
+    pub persons: Option<Persons>,
     /// Room for queries.
     pub room: Arc<Semaphore>,
     /// For salts.
@@ -166,12 +171,15 @@ impl Answerer {
         let access = access(&self.kinds, asker, question);
         let (outcome, reason, page) = if access.kinds.is_empty() {
             (Outcome::Denied, Some("none of the kinds that are asked for may be told"), Page::default())
-        } else if let Some(subject) = key_of(&question.subject) {
-            let asking = Asking { asker, node: &self.records.node, access: &access, may_read: &self.may_read };
-            let page = page(&self.db, &subject, question.next, &asking).await?;
-            (if page.digests.is_empty() { Outcome::None } else { Outcome::Yes }, None, page)
         } else {
-            (Outcome::InsufficientIdentity, Some("a name alone does not tell who it is"), Page::default())
+            match self.key_of(asker, &question.subject).await {
+                Ok(subject) => {
+                    let asking = Asking { asker, node: &self.records.node, access: &access, may_read: &self.may_read };
+                    let page = page(&self.db, &subject, question.next, &asking).await?;
+                    (if page.digests.is_empty() { Outcome::None } else { Outcome::Yes }, None, page)
+                }
+                Err(unclear) => (Outcome::InsufficientIdentity, Some(unclear), Page::default()),
+            }
         };
         let Access { mut withheld, policies, policy_set, .. } = access;
         withheld.extend(page.withheld);
@@ -186,6 +194,18 @@ impl Answerer {
             coverage,
         };
         Ok((reply, page.statements))
+    }
+
+    /// Who is meant, where the words tell; else why they do not.
+    async fn key_of(&self, asker: &NodeId, about: &About) -> Result<String, &'static str> {
+        match (about, &self.persons) {
+            (About::Named { sealed: Some(_), .. }, None) => Err("sealed identity numbers cannot be opened here"),
+            (About::Named { name, sealed: Some(sealed) }, Some(persons)) => {
+                let between = Between { sender: asker, receiver: &self.records.node };
+                persons.key_of(&self.db, between, name, sealed).await
+            }
+            _ => about.key().ok_or("a name alone does not tell who it is"),
+        }
     }
 
     async fn coverage(&self) -> Result<Coverage, StoreError> {
@@ -237,9 +257,4 @@ impl Answerer {
             body,
         }
     }
-}
-
-/// Who is meant, where the words tell.
-fn key_of(about: &About) -> Option<String> {
-    about.key()
 }

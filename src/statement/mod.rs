@@ -8,6 +8,7 @@ pub mod kind;
 pub mod node_id;
 pub mod payload;
 pub mod refused;
+pub mod sealed;
 pub mod signing_key;
 #[expect(clippy::module_inception, reason = "the concept is called statement")]
 pub mod statement;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use kaopu::audit::export::export;
 use kaopu::audit::folder::Folder;
 use kaopu::audit::verify::{News, Trust, verify};
-use kaopu::exchange::finding::{Ask, Finding};
+use kaopu::exchange::finding::{Ask, Finding, Whom};
 use kaopu::exchange::question::About;
 use kaopu::http::Limits;
 use kaopu::log::appender::Appender;
@@ -99,7 +99,7 @@ pub async fn check_exchange(office: &Office) {
 /// A question about an enterprise.
 pub fn about(uscc: &str) -> Ask {
     Ask {
-        subject: About::Enterprise { uscc: uscc.to_owned() },
+        subject: Whom::Known(About::Enterprise { uscc: uscc.to_owned() }),
         purpose: Purpose::Finance,
         basis: "示例条例第一条".to_owned(),
         kinds: Vec::new(),

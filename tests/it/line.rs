@@ -16,7 +16,7 @@ use kaopu::http::listener::PeerListener;
 use kaopu::http::{Limits, PeerInterface, peer_routes};
 use kaopu::log::Origin;
 use kaopu::log::appender::{Appended, Appender, Submission};
-use kaopu::node::answer::{self, Answerer, MayRead};
+use kaopu::node::answer::{self, Answerer, MayRead, Persons};
 use kaopu::statement::{Audience, Kinds, NodeId, Reader, Verified};
 use kaopu::store::statement::StatementRow;
 use kaopu::store::{Db, LogRow, LogState};
@@ -78,6 +78,8 @@ pub struct Office {
     pub clock: Clock,
     /// Appends to its exchange log, once that is open: then it answers queries.
     pub exchange: Option<Appender>,
+    /// What tells natural persons where it answers.
+    pub persons: Option<Persons>,
     /// Of which it keeps to what is said of taking.
     pub limits: config::Limits,
     stop: watch::Sender<bool>,
@@ -114,6 +116,7 @@ impl Office {
             kinds: Kinds::builtin().unwrap(),
             clock: clock(),
             exchange: None,
+            persons: None,
             limits: config::Limits::default(),
             stop: watch::Sender::new(false),
             serving: None,
@@ -158,6 +161,7 @@ impl Office {
             kinds: self.kinds.clone(),
             clock: self.clock.clone(),
             may_read: may_read(),
+            persons: self.persons.clone(),
             room: Arc::new(Semaphore::new(answer::AT_ONCE)),
             rng: Arc::new(Mutex::new(rand::make_rng::<StdRng>())),
         })

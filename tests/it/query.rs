@@ -1,6 +1,6 @@
 //! A question between two cities: what is said, in which order it is logged, and what the asking one makes of it.
 
-use kaopu::exchange::finding::{Ask, Came};
+use kaopu::exchange::finding::{Ask, Came, Whom};
 use kaopu::exchange::question::About;
 use kaopu::statement::{Audience, Reader, Typ};
 use serde_json::json;
@@ -105,7 +105,7 @@ async fn what_a_peer_may_not_be_told_is_denied_and_that_is_an_answer_too() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_alone_does_not_tell_who_it_is() {
     let pair = Pair::new(|city| vec![city.draft(1)]).await;
-    let subject = About::Named { name: "示例1有限公司".to_owned(), sealed: None };
+    let subject = Whom::Known(About::Named { name: "示例1有限公司".to_owned(), sealed: None });
     let finding = pair.ask(&Ask { subject, ..about(USCC) }).await;
     assert_eq!((finding.came, finding.complete), (Came::InsufficientIdentity, true));
     assert!(finding.reason.unwrap().contains("name"));

@@ -165,3 +165,44 @@ fn who_is_killed_while_it_answers_has_logged_each_answer_with_its_receipt_or_not
     let result = federation.nodes[0].json(&query(USCC, &["--peer", "340500"]));
     assert_eq!(regions(&result), [("340500", "yes")]);
 }
+
+#[test]
+fn a_natural_person_is_asked_about_by_a_number_that_nobody_reads_on_its_way() {
+    let mut federation = three();
+    let maanshan = &federation.nodes[1];
+    let number = "11010519491231002X";
+    let upload = federation.folder.path().join("示例自然人.csv");
+    let header = "CF_XDR_MC,CF_XDR_LB,CF_XDR_SHXYM,CF_XDR_ZJLX,CF_XDR_ZJHM,CF_WSH,CF_WFXW,CF_SY,CF_YJ,CF_CFLB,CF_NR,CF_JDRQ,CF_YXQ,\
+                  CF_CFJG,CF_CFJGDM,CF_SJLY,CF_SJLYDM\n";
+    let office = "示例市场监督管理局,91340500MA2EXAMP5W";
+    let row = format!(
+        "张示例,自然人,,身份证,{number},示例罚字〔2026〕第9号,示例行为,示例事实,示例依据,罚款,罚款,2026-01-15,2027-01-15,{office},{office}\n"
+    );
+    std::fs::write(&upload, format!("{header}{row}")).unwrap();
+    maanshan.done(&["import", upload.to_str().unwrap(), "--kind", "penalty"]);
+    federation.nodes[1].start();
+    let authorisation = "A".repeat(43);
+    let ask = |name: &str, number: &str, authorised: bool| {
+        let mut command = kaopu();
+        command.args(["query", "--person", name, "--purpose", "approval", "--basis", "示例条例", "--peer", "340500", "--json"]);
+        if authorised {
+            command.args(["--authorisation", &authorisation]);
+        }
+        command.arg("-c").arg(federation.nodes[0].config()).env("KAOPU_PERSON_ID", number).output().unwrap()
+    };
+    let result = |output: &std::process::Output| -> Value { serde_json::from_slice(&output.stdout).unwrap() };
+    let found = result(&ask("张示例", number, true));
+    assert_eq!(regions(&found), [("340500", "yes")], "{found}");
+    let statement = &found["regions"][0]["statements"][0];
+    assert_eq!((&statement["body"]["name"], &statement["kind"]), (&"张**".into(), &"penalty".into()));
+    assert_eq!(regions(&result(&ask("张示例", "110105194912310038", true))), [("340500", "none")]);
+    assert_eq!(ask("张示例", number, false).status.code(), Some(2), "not without an authorisation");
+    // neither of the logs has the number, nor the name
+    for node in &federation.nodes[..2] {
+        let config = Config::load(&node.config()).unwrap();
+        let store = std::fs::read(config.store.expose().strip_prefix("sqlite:").unwrap()).unwrap();
+        for secret in [number.as_bytes(), "张示例".as_bytes()] {
+            assert!(!store.windows(secret.len()).any(|bytes| bytes == secret));
+        }
+    }
+}

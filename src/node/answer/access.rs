@@ -36,6 +36,7 @@ pub fn access(kinds: &Kinds, _asker: &NodeId, question: &Question) -> Access {
             continue;
         }
         let reason = match kind.sharing {
+            _ if question.subject.is_person() && question.authorisation.is_none() => "authorisation",
             Sharing::Unconditional => {
                 access.kinds.insert(name.clone());
                 continue;

@@ -15,7 +15,7 @@ pub mod passphrase;
 pub mod root;
 pub mod store;
 
-pub use file::{AtRest, KeyFileError, read_key, read_private, read_secret, write_private, write_secret};
+pub use file::{AtRest, KeyFileError, read_key, read_private, read_sealed, read_secret, write_private, write_secret};
 pub use first::{NodeKeys, RootKeys};
 pub use passphrase::{Passphrase, Passphrases};
 pub use store::{KeyStore, NoKey};
