@@ -75,7 +75,8 @@ async fn measure(kind: Kind, rows: u64, flight: u64, time: Duration) -> Vec<Dura
     let mut first = 0;
     while first < rows {
         let end = (first + SUBMISSION).min(rows);
-        let statements: Vec<Verified> = (first..end).map(|n| asked.city.say(asked.city.penalty_of(&uscc(n), n))).collect();
+        let statements: Vec<Verified> =
+            (first..end).map(|n| asked.city.say(asked.city.penalty_of(&uscc(n), n))).collect();
         publish(&records, statements).await;
         first = end;
     }

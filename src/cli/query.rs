@@ -120,8 +120,9 @@ impl Query {
             return Ok((Whom::Person { name: name.clone(), id }, name));
         }
         let key = self.subject.as_deref().context("a subject is needed")?;
-        let about = About::of_key(key)
-            .context("a person's key is known to nobody but its issuer; ask by --person NAME and the identity number")?;
+        let about = About::of_key(key).context(
+            "a person's key is known to nobody but its issuer; ask by --person NAME and the identity number",
+        )?;
         Ok((Whom::Known(about), key.to_owned()))
     }
 }

@@ -7,8 +7,7 @@ use super::question::{About, Outcome, PAGE, Question, Reply, of_body};
 use crate::clock::date_of;
 use crate::log::judge::TOLERANCE;
 use crate::statement::{
-    Audience, Digest, KeyRing, Kinds, NodeId, Reader, Refused, Statement, Subject, Unverified, Verified,
-    envelope,
+    Audience, Digest, KeyRing, Kinds, NodeId, Reader, Refused, Statement, Subject, Unverified, Verified, envelope,
 };
 use crate::trust::descriptor::{Descriptor, KeyState, Purpose};
 use crate::trust::registry::Peer;

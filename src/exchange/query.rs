@@ -123,13 +123,7 @@ impl Asker {
         Ok(finding.takes(answer, statements))
     }
 
-    fn question(
-        &self,
-        peer: &Peer,
-        ask: &Ask,
-        next: Option<Next>,
-        deadline: Instant,
-    ) -> Result<Question, Failure> {
+    fn question(&self, peer: &Peer, ask: &Ask, next: Option<Next>, deadline: Instant) -> Result<Question, Failure> {
         let wait = i64::try_from(deadline.saturating_duration_since(Instant::now()).as_secs()).unwrap_or(MAX_LIFE);
         let life = wait.saturating_add(GRACE).min(MAX_LIFE);
         Ok(Question {

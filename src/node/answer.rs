@@ -14,18 +14,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rand::CryptoRng;
 use tokio::sync::Semaphore;
 
-use self::access::{Access, access};
+use self::access::access;
 use self::found::{Asking, Page, page};
 pub use self::person::Persons;
 pub use self::refused::NotAnswered;
 use crate::clock::{Clock, date_of};
 use crate::exchange::question::{
-    About, Coverage, MAX_LIFE, Outcome, Question, Receipt, Reply, Taken, of_body, to_body,
+    About, Coverage, MAX_LIFE, Outcome, Question, Receipt, Reply, Taken, Withheld, of_body, to_body,
 };
 use crate::log::Origin;
 use crate::log::appender::{AppendError, Appender, Exchange};
 use crate::log::judge::TOLERANCE;
-use crate::record::Purpose;
+use crate::node::view::View;
+use crate::policy::{Access, InForce};
+use crate::record::{Purpose, Rules};
 use crate::statement::sealed::Between;
 use crate::statement::{
     Audience, Digest, Kinds, NodeId, Reader, Refused, Salt, Statement, Typ, Unverified, Verified, envelope,
@@ -59,6 +61,10 @@ pub struct Answerer {
     pub kinds: Kinds,
     /// The present.
     pub clock: Clock,
+    /// What decides who may be told what.
+    pub policies: InForce,
+    /// Its rules: what of a record may be shared.
+    pub rules: Arc<Rules>,
     /// Who may hold what, by its audience.
     pub may_read: MayRead,
     /// What tells natural persons; None where their numbers cannot be opened.
@@ -168,28 +174,32 @@ impl Answerer {
     async fn reply(&self, asker: &NodeId, question: &Question) -> Result<(Reply, Vec<String>), NotAnswered> {
         // before the look-up: all up to here is looked through, and perhaps more
         let coverage = self.coverage().await?;
-        let access = access(&self.kinds, asker, question);
-        let (outcome, reason, page) = if access.kinds.is_empty() {
+        let policies = self.policies.now();
+        let Access { allowed, denied, policies: decided, policy_set } = access(&self.kinds, &policies, asker, question);
+        let (outcome, reason, page) = if allowed.is_empty() {
             (Outcome::Denied, Some("none of the kinds that are asked for may be told"), Page::default())
         } else {
             match self.key_of(asker, &question.subject).await {
                 Ok(subject) => {
-                    let asking = Asking { asker, node: &self.records.node, access: &access, may_read: &self.may_read };
+                    let (node, kinds, clock) = (&self.records.node, &self.kinds, &self.clock);
+                    let view = View { node, kinds, rules: &self.rules, clock };
+                    let may_read = &self.may_read;
+                    let asking = Asking { asker, kinds: &allowed, view, may_read, policies: &policies };
                     let page = page(&self.db, &subject, question.next, &asking).await?;
                     (if page.digests.is_empty() { Outcome::None } else { Outcome::Yes }, None, page)
                 }
                 Err(unclear) => (Outcome::InsufficientIdentity, Some(unclear), Page::default()),
             }
         };
-        let Access { mut withheld, policies, policy_set, .. } = access;
-        withheld.extend(page.withheld);
+        let denied = denied.into_iter().map(|denied| Withheld { kind: denied.kind, reason: denied.reason });
+        let withheld = denied.chain(page.withheld).collect();
         let reply = Reply {
             outcome,
             reason: reason.map(str::to_owned),
             found: page.digests,
             next: page.next,
             withheld,
-            policies,
+            policies: decided,
             policy_set,
             coverage,
         };

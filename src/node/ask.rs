@@ -47,6 +47,8 @@ impl Node {
             registry: self.registry.clone(),
             kinds: self.kinds.clone(),
             clock: self.clock.clone(),
+            policies: self.policies.clone(),
+            rules: Arc::clone(&self.rules),
             may_read: Arc::new(move |aud, issuer, caller| config.may_read(aud, issuer, caller)),
             room: Arc::new(Semaphore::new(answer::AT_ONCE)),
             persons: self.persons(),

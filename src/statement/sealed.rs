@@ -165,7 +165,10 @@ mod tests {
             ("é.a".to_owned(), "base64url"),
             (of("{}"), "header"),
             (of(r#"{"alg":"dir","enc":"A256GCM","kid":"k","apu":"","apv":"","epk":{}}"#), "algorithm"),
-            (of(r#"{"alg":"ECDH-ES+A256KW","enc":"A256GCM","kid":"k","apu":"","apv":"","epk":{},"zip":"DEF"}"#), "header"),
+            (
+                of(r#"{"alg":"ECDH-ES+A256KW","enc":"A256GCM","kid":"k","apu":"","apv":"","epk":{},"zip":"DEF"}"#),
+                "header",
+            ),
         ] {
             assert_eq!(open(&jwe, &key(1), between).unwrap_err(), SealError::Form(form), "{jwe}");
         }

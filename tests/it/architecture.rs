@@ -29,7 +29,13 @@ const RESERVED: &[Reserved] = &[
     Reserved { crates: &["axum", "tower"], may: &["http/"], why: "what handlers call is tested without HTTP" },
     Reserved {
         crates: &["josekit"],
-        may: &["statement/sealed.rs", "statement/suite.rs", "statement/suite/", "statement/envelope.rs", "statement/envelope/"],
+        may: &[
+            "statement/sealed.rs",
+            "statement/suite.rs",
+            "statement/suite/",
+            "statement/envelope.rs",
+            "statement/envelope/",
+        ],
         why: "its error type stays behind the suites",
     },
     Reserved { crates: &["cedar_policy", "miette"], may: &["policy/"], why: "what policies see is made in one place" },

@@ -17,6 +17,8 @@ use kaopu::http::{Limits, PeerInterface, peer_routes};
 use kaopu::log::Origin;
 use kaopu::log::appender::{Appended, Appender, Submission};
 use kaopu::node::answer::{self, Answerer, MayRead, Persons};
+use kaopu::policy::{Files, Groups, InForce, Known, Policies};
+use kaopu::record::Rules;
 use kaopu::statement::{Audience, Kinds, NodeId, Reader, Verified};
 use kaopu::store::statement::StatementRow;
 use kaopu::store::{Db, LogRow, LogState};
@@ -160,6 +162,10 @@ impl Office {
             registry: self.registry.clone(),
             kinds: self.kinds.clone(),
             clock: self.clock.clone(),
+            policies: InForce::new(
+                Policies::of(Files::builtin(), Known::new(&self.kinds, &Groups::default())).unwrap(),
+            ),
+            rules: Arc::new(Rules::built_in().unwrap()),
             may_read: may_read(),
             persons: self.persons.clone(),
             room: Arc::new(Semaphore::new(answer::AT_ONCE)),

@@ -2,6 +2,7 @@
 
 use kaopu::exchange::finding::{Ask, Came, Whom};
 use kaopu::exchange::question::About;
+use kaopu::record::Purpose;
 use kaopu::statement::{Audience, Reader, Typ};
 use serde_json::json;
 
@@ -18,8 +19,9 @@ async fn what_is_asked_and_answered_stands_in_both_logs_and_what_is_shown_is_ver
     assert!(finding.statements.iter().all(|stated| !stated.mirrored), "nothing was pulled yet");
     assert_eq!(finding.coverage.as_ref().unwrap().size, 4);
     // what is shared on conditions only is not told, whether there is something or not
-    let withheld: Vec<_> = finding.withheld.iter().map(|it| (&*it.kind, &*it.reason)).collect();
-    assert_eq!(withheld, [("contract", "conditional"), ("grade", "conditional"), ("voluntary", "conditional")]);
+    let withheld: Vec<_> = finding.withheld.iter().map(|it| it.kind.as_str()).collect();
+    assert_eq!(withheld, ["contract", "grade", "voluntary"]);
+    assert!(finding.policies.contains(&"ask-unconditional".to_owned()), "{:?}", finding.policies);
 
     assert_eq!(kinds_said(&pair.asker).await, ["query", "receipt"]);
     assert_eq!(kinds_said(&pair.asked).await, ["receipt", "answer"]);
@@ -77,6 +79,29 @@ async fn a_replaced_version_is_not_found_and_one_for_others_is_said_to_be_withhe
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_repaired_is_not_spoken_of_any_more() {
+    let pair = Pair::new(|city| vec![city.penalty_of(USCC, 1), city.penalty_of(USCC, 2)]).await;
+    let found = pair.ask(&about(USCC)).await;
+    let city = &pair.asked.city;
+    let mut repair = city.draft(100);
+    repair.typ = Typ::first("repair");
+    repair.sub = None;
+    repair.refs = vec![found.statements[0].digest];
+    repair.body = json!({
+        "type": "终止公示", "decided": "2026-08-01", "effective": "2026-08-01", "authority": "示例市场监督管理局", "reason": "示例",
+    })
+    .as_object()
+    .unwrap()
+    .clone();
+    publish(&pair.records, vec![city.say(repair)]).await;
+    let after = pair.ask(&about(USCC)).await;
+    let told: Vec<_> = after.statements.iter().map(|it| it.digest).collect();
+    assert_eq!((after.came, told), (Came::Yes, vec![found.statements[1].digest]));
+    assert!(!after.withheld.iter().any(|withheld| withheld.kind == "penalty"), "nor is it said that there was one");
+    pair.check().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn more_than_a_page_comes_in_pages_each_with_its_proof() {
     let pair = Pair::new(|city| (1..=1201).map(|number| city.penalty_of(USCC, number)).collect()).await;
     let finding = pair.ask(&about(USCC)).await;
@@ -96,8 +121,13 @@ async fn what_a_peer_may_not_be_told_is_denied_and_that_is_an_answer_too() {
     let finding = pair.ask(&Ask { kinds: vec!["contract".to_owned()], ..about(USCC) }).await;
     assert_eq!((finding.came, finding.complete, finding.answers.len()), (Came::Denied, true, 1));
     assert!(finding.reason.is_some() && finding.statements.is_empty());
-    assert!(finding.policy_set.is_some() && !finding.policies.is_empty());
-    assert_eq!(kinds_said(&pair.asked).await, ["receipt", "answer"]);
+    assert_eq!(finding.withheld[0].kind, "contract");
+    assert!(finding.policy_set.is_some());
+    // for what an authority has to decide it may
+    let finding = pair.ask(&Ask { kinds: vec!["contract".to_owned()], purpose: Purpose::Award, ..about(USCC) }).await;
+    assert_eq!((finding.came, finding.withheld.len()), (Came::None, 0));
+    assert_eq!(finding.policies, ["ask-conditional"]);
+    assert_eq!(kinds_said(&pair.asked).await, ["receipt", "answer", "receipt", "answer"]);
     assert_eq!(said(&pair.asked).await[1].1.body["outcome"], "denied");
     pair.check().await;
 }

@@ -184,7 +184,18 @@ fn a_natural_person_is_asked_about_by_a_number_that_nobody_reads_on_its_way() {
     let authorisation = "A".repeat(43);
     let ask = |name: &str, number: &str, authorised: bool| {
         let mut command = kaopu();
-        command.args(["query", "--person", name, "--purpose", "approval", "--basis", "示例条例", "--peer", "340500", "--json"]);
+        command.args([
+            "query",
+            "--person",
+            name,
+            "--purpose",
+            "approval",
+            "--basis",
+            "示例条例",
+            "--peer",
+            "340500",
+            "--json",
+        ]);
         if authorised {
             command.args(["--authorisation", &authorisation]);
         }

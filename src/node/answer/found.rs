@@ -1,13 +1,16 @@
-//! What is found: current records of this node about a subject, as far as the asker may hold them, a page at a time.
+//! What is found: current records of this node about a subject, as far as their status lets them be shared and the asker may
+//! hold them, a page at a time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::MayRead;
-use super::access::Access;
 use crate::exchange::question::{Next, PAGE, Withheld};
 use crate::log::Class;
-use crate::statement::{Digest, NodeId, Unverified};
-use crate::store::query::OwnRecord;
+use crate::log::event::{Life, RecordPlace, place_of};
+use crate::node::view::View;
+use crate::policy::{HoldCase, Policies};
+use crate::statement::{Digest, NodeId, Statement, Subject, Unverified};
+use crate::store::query::{OwnRecord, Place};
 use crate::store::statement::Body;
 use crate::store::{Db, StoreError};
 
@@ -29,16 +32,18 @@ pub struct Page {
     pub withheld: BTreeSet<Withheld>,
 }
 
-/// Who asks, and what decides what it may hold.
+/// Who asks, and what decides what it may be told.
 pub struct Asking<'a> {
     /// Who asks.
     pub asker: &'a NodeId,
-    /// This node.
-    pub node: &'a NodeId,
     /// Which kinds may be told.
-    pub access: &'a Access,
+    pub kinds: &'a [String],
+    /// How records stand, seen from this node.
+    pub view: View<'a>,
     /// Who may hold what, by its audience.
     pub may_read: &'a MayRead,
+    /// And by policy.
+    pub policies: &'a Policies,
 }
 
 /// Looks for records about a subject behind a place. One that is replaced between two pages moves behind them, so that the
@@ -48,15 +53,18 @@ pub async fn page(db: &Db, subject: &str, behind: Option<Next>, asking: &Asking<
     loop {
         let read = db.own_about(subject, behind.map(|next| next.0), READ).await?;
         let is_last = read.len() < READ as usize;
-        for record in read {
+        let records = read.into_iter().map(|record| Record::of(record, asking)).collect::<Result<Vec<_>, _>>()?;
+        let places: HashSet<RecordPlace> = records.iter().filter_map(|record| record.life.clone()).collect();
+        let lives = if places.is_empty() { HashMap::new() } else { db.lives(&[], &places).await?.lives };
+        for record in records {
             if page.digests.len() == PAGE || bytes > PAGE_BYTES {
                 page.next = behind;
                 return Ok(page);
             }
             behind = Some(Next(record.place));
-            if let Some(jws) = asking.may_tell(&record, &mut page.withheld)? {
+            if let Some((digest, jws)) = asking.may_tell(record, &lives, &mut page.withheld) {
                 bytes += jws.len();
-                page.digests.push(record.row.entry.digest);
+                page.digests.push(digest);
                 page.statements.push(jws);
             }
         }
@@ -66,26 +74,66 @@ pub async fn page(db: &Db, subject: &str, behind: Option<Next>, asking: &Asking<
     }
 }
 
-impl Asking<'_> {
-    /// The statement, if the asker may be told it.
-    fn may_tell(&self, record: &OwnRecord, withheld: &mut BTreeSet<Withheld>) -> Result<Option<String>, StoreError> {
-        let Body::Here(jws) = &record.row.body else { return Ok(None) };
-        if !self.access.kinds.contains(&record.kind) || !is_shared(record) {
-            return Ok(None);
+/// A record of this node. Nothing but its place where its kind is not told, or its body is not here.
+struct Record {
+    place: Place,
+    life: Option<RecordPlace>,
+    stated: Option<(Digest, Class, Unverified)>,
+}
+
+impl Record {
+    fn of(record: OwnRecord, asking: &Asking<'_>) -> Result<Self, StoreError> {
+        let OwnRecord { place, kind, row } = record;
+        let Body::Here(jws) = &row.body else { return Ok(Self { place, life: None, stated: None }) };
+        if !asking.kinds.contains(&kind) {
+            return Ok(Self { place, life: None, stated: None });
         }
-        if record.row.entry.class == Class::Addressed {
-            let corrupt = |why| StoreError::Corrupt(format!("an own record that cannot be read: {why}"));
-            let stated = Unverified::parse(jws).map_err(corrupt)?;
-            if !(self.may_read)(&stated.statement().aud, self.node, self.asker) {
-                withheld.insert(Withheld { kind: record.kind.clone(), reason: "audience".to_owned() });
-                return Ok(None);
-            }
-        }
-        Ok(Some(jws.clone()))
+        let stated = Unverified::parse(jws)
+            .map_err(|why| StoreError::Corrupt(format!("an own record that cannot be read: {why}")))?;
+        let statement = stated.statement();
+        let life = asking.view.kinds.find(&statement.typ).and_then(|kind| place_of(kind, statement));
+        Ok(Self { place, life, stated: Some((row.entry.digest, row.entry.class, stated)) })
     }
 }
 
-/// Whether its status lets other nodes have it.
-fn is_shared(_record: &OwnRecord) -> bool {
-    true
+impl Asking<'_> {
+    /// The statement, if its status lets it be shared and the asker may hold it.
+    fn may_tell(
+        &self,
+        record: Record,
+        lives: &HashMap<RecordPlace, Life>,
+        withheld: &mut BTreeSet<Withheld>,
+    ) -> Option<(Digest, String)> {
+        let (digest, class, stated) = record.stated?;
+        let statement = stated.statement();
+        let none = Life::default();
+        let life = record.life.as_ref().and_then(|place| lives.get(place)).unwrap_or(&none);
+        let at = (record.place.generation, record.place.index);
+        // what has ended is not spoken of at all
+        if !self.view.standing(statement, at, true, life).shared {
+            return None;
+        }
+        if class == Class::Addressed
+            && let Some(reason) = self.may_not_hold(statement)
+        {
+            withheld.insert(Withheld { kind: statement.typ.kind.clone(), reason });
+            return None;
+        }
+        Some((digest, stated.jws().to_owned()))
+    }
+
+    /// Why the asker may not hold it, if it may not.
+    fn may_not_hold(&self, statement: &Statement) -> Option<String> {
+        if !(self.may_read)(&statement.aud, self.view.node, self.asker) {
+            return Some("audience".to_owned());
+        }
+        let verdict = self.policies.may_hold(HoldCase {
+            holder: self.asker.clone(),
+            active: true,
+            issuer: self.view.node.clone(),
+            kind: statement.typ.kind.clone(),
+            person: matches!(statement.sub, Some(Subject::Person { .. })),
+        });
+        verdict.reason.clone()
+    }
 }
