@@ -10,6 +10,7 @@ mod person;
 mod refused;
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use rand::CryptoRng;
 use tokio::sync::Semaphore;
@@ -42,6 +43,9 @@ pub type MayRead = Arc<dyn Fn(&Audience, &NodeId, &NodeId) -> bool + Send + Sync
 
 /// Queries answered at once, of all peers; what one peer may have under way is bounded before.
 pub const AT_ONCE: usize = 256;
+
+/// A query that is answered elsewhere at this moment is looked for again after this, and then after twice as long each time.
+const AGAIN: Duration = Duration::from_millis(5);
 
 /// How often a key may be rotated under an answer's feet, or another process be about to answer the same query.
 const TRIES: usize = 10;
@@ -94,7 +98,7 @@ impl Answerer {
             return Ok(told);
         }
         let (reply, statements) = self.reply(asker, &question).await?;
-        for _ in 0..TRIES {
+        for tries in 0..TRIES {
             match self.log(&query, &question, &reply).await {
                 Ok(answer) => return Ok(Told { answer: answer.jws().to_owned(), statements }),
                 Err(AppendError::Repeated) => {}
@@ -104,6 +108,8 @@ impl Answerer {
             if let Some(told) = self.told_before(&query, &question).await? {
                 return Ok(told);
             }
+            // many at once must not keep the first of them from its commit
+            tokio::time::sleep(AGAIN * (1 << tries.min(6))).await;
         }
         Err(AppendError::Repeated.into())
     }

@@ -85,7 +85,7 @@ async fn what_was_repaired_is_not_spoken_of_any_more() {
     let city = &pair.asked.city;
     let mut repair = city.draft(100);
     repair.typ = Typ::first("repair");
-    repair.sub = None;
+    repair.sub = city.penalty_of(USCC, 1).sub;
     repair.refs = vec![found.statements[0].digest];
     repair.body = json!({
         "type": "终止公示", "decided": "2026-08-01", "effective": "2026-08-01", "authority": "示例市场监督管理局", "reason": "示例",

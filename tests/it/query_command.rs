@@ -17,7 +17,7 @@ fn three() -> Federation {
     let federation = Federation::new(&["310107", "340500", "341200"]);
     let upload = federation.folder.path().join("示例.csv");
     let header = "CF_XDR_MC,CF_XDR_SHXYM,CF_WSH,CF_CFMC,CF_SY,CF_YJ,CF_CFLB1,CF_JG,CF_JDRQ,CF_XZJG\n";
-    let row = "示例有限公司,91340500MA2EXAMP5W,示例罚字〔2025〕第1号,示例违法行为,示例事实,示例依据,1,罚款,2025-01-15,示例市场监督管理局\n";
+    let row = "示例有限公司,91340500MA2EXAMP5W,示例罚字〔2025〕第1号,示例违法行为,示例事实,示例依据,1,罚款,2026-10-15,示例市场监督管理局\n";
     std::fs::write(&upload, format!("{header}{row}")).unwrap();
     federation.nodes[1].done(&["import", upload.to_str().unwrap(), "--kind", "penalty"]);
     federation
