@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, RwLock};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
@@ -61,41 +61,72 @@ pub enum TokenError {
 
 /// A session with the private key found in it.
 struct Open {
-    session: Session,
+    session: Option<Session>,
     key: ObjectHandle,
+    /// Of which beginning of the module it is.
+    begun: u64,
 }
 
 /// A module may be initialised once in a process.
 static MODULES: LazyLock<Mutex<HashMap<PathBuf, Pkcs11>>> = LazyLock::new(Mutex::default);
 
+/// How often modules were begun anew. Whoever uses one holds this to read, and whoever begins one anew to write: nothing
+/// else is under way in it then, and no session of before is used again. Its number may be another's by now.
+static BEGUN: RwLock<u64> = RwLock::new(0);
+
 impl TokenUri {
     /// Finds the key. Its public half is read from the token; who uses it holds that against a descriptor.
     pub fn open(&self) -> Result<SigningKey, TokenError> {
-        let open = self.connect()?;
-        let public = self.public(&open.session)?;
+        let (open, public) = self.connected(|open| self.public(open.session().map_err(|why| self.wrong(why))?))?;
         let (uri, suite, held) = (self.clone(), public.suite(), Mutex::new(Some(open)));
         let sign = move |message: &[u8]| {
             let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(open) = &*held
-                && let Ok(signature) = open.sign(suite, message)
             {
-                return Ok(signature);
+                let begun = BEGUN.read().unwrap_or_else(PoisonError::into_inner);
+                if let Some(open) = held.as_ref().filter(|open| open.begun == *begun)
+                    && let Ok(signature) = open.sign(suite, message)
+                {
+                    return Ok(signature);
+                }
             }
             // the session may be lost: once more with another
             *held = None;
-            let open = uri.connect().map_err(|error| SigningFailed(error.to_string()))?;
-            let signature = open.sign(suite, message).map_err(|why| SigningFailed(uri.wrong(why).to_string()))?;
+            let signed = uri.connected(|open| open.sign(suite, message).map_err(|why| uri.wrong(why)));
+            let (open, signature) = signed.map_err(|error| SigningFailed(error.to_string()))?;
             *held = Some(open);
             Ok(signature)
         };
         Ok(SigningKey::elsewhere(public, Arc::new(sign)))
     }
 
-    fn connect(&self) -> Result<Open, TokenError> {
+    /// Opens a session, and does something in it. A module may not see by itself that a token is plugged in again, so where
+    /// it has none it is begun anew, once.
+    fn connected<T>(&self, work: impl Fn(&Open) -> Result<T, TokenError>) -> Result<(Open, T), TokenError> {
+        let attempt = || {
+            let begun = BEGUN.read().unwrap_or_else(PoisonError::into_inner);
+            let Some(open) = self.connect(*begun)? else { return Ok(None) };
+            let done = work(&open);
+            // a session is closed under the same lock
+            drop(begun);
+            Ok(Some((open, done?)))
+        };
+        let found = match attempt()? {
+            Some(found) => Some(found),
+            None => {
+                self.begin_anew()?;
+                attempt()?
+            }
+        };
+        found.ok_or_else(|| self.wrong("no such token is plugged in"))
+    }
+
+    /// A session with the token, if there is such a one.
+    fn connect(&self, begun: u64) -> Result<Option<Open>, TokenError> {
         let failed = |error: Error| self.wrong(error.to_string());
         let module = self.module()?;
         for slot in module.get_slots_with_token().map_err(failed)? {
-            let info = module.get_token_info(slot).map_err(failed)?;
+            // one that was pulled out may still be listed
+            let Ok(info) = module.get_token_info(slot) else { continue };
             let is = |wanted: &Option<String>, found: &str| wanted.as_ref().is_none_or(|wanted| wanted == found.trim());
             if !is(&self.token, info.label()) || !is(&self.serial, info.serial_number()) {
                 continue;
@@ -107,9 +138,20 @@ impl TokenUri {
                 Err(error) => return Err(failed(error)),
             }
             let key = self.find(&session, ObjectClass::PRIVATE_KEY)?;
-            return Ok(Open { session, key });
+            return Ok(Some(Open { session: Some(session), key, begun }));
         }
-        Err(self.wrong("no such token is plugged in"))
+        Ok(None)
+    }
+
+    /// Ends the module and begins it again, while nobody is in it.
+    fn begin_anew(&self) -> Result<(), TokenError> {
+        let mut begun = BEGUN.write().unwrap_or_else(PoisonError::into_inner);
+        let module = MODULES.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.module);
+        if let Some(module) = module {
+            *begun += 1;
+            module.finalize().map_err(|error| self.wrong(error.to_string()))?;
+        }
+        Ok(())
     }
 
     fn module(&self) -> Result<Pkcs11, TokenError> {
@@ -188,16 +230,30 @@ impl TokenUri {
 }
 
 impl Open {
+    fn session(&self) -> Result<&Session, String> {
+        self.session.as_ref().ok_or_else(|| "the session is closed".to_owned())
+    }
+
     fn sign(&self, suite: Suite, message: &[u8]) -> Result<Vec<u8>, String> {
+        let session = self.session()?;
         let signed = match suite {
             Suite::EdDsa => {
                 let mechanism = Mechanism::Eddsa(EddsaParams::new(EddsaSignatureScheme::Ed25519));
-                self.session.sign(&mechanism, self.key, message)
+                session.sign(&mechanism, self.key, message)
             }
-            Suite::Es256 => self.session.sign(&Mechanism::Ecdsa, self.key, digest(&SHA256, message).as_ref()),
+            Suite::Es256 => session.sign(&Mechanism::Ecdsa, self.key, digest(&SHA256, message).as_ref()),
             Suite::Sm2 => return Err("SM2 keys are not taken from tokens".to_owned()),
         };
         signed.map_err(|error| error.to_string())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let begun = BEGUN.read().unwrap_or_else(PoisonError::into_inner);
+        let session = self.session.take().filter(|_| self.begun != *begun);
+        // closing one of before would close whichever has its number now
+        std::mem::forget(session);
     }
 }
 

@@ -3,7 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::federation::{Federation, Node, free_port, kaopu, said};
+use crate::ceremony::{fingerprint, secret_of};
+use crate::enrolment::post;
+use crate::federation::{Federation, Node, free_port, kaopu, said, until};
+use crate::figures::local;
+use crate::key_command::changes;
 
 const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
 const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/demo/310107/honour.jsonl");
@@ -125,6 +129,78 @@ fn a_token_signs_statements_and_a_key_goes_from_a_file_to_a_token_and_on() {
     assert_eq!(gone.status.code(), Some(1));
     assert!(said(&gone).contains("no such token is plugged in") && !said(&gone).contains("8213"), "{}", said(&gone));
     let _ = Federation { nodes: vec![node], folder };
+}
+
+#[test]
+fn a_server_whose_token_is_pulled_out_says_so_once_serves_on_and_signs_when_it_is_back() {
+    let federation = Federation::of_strangers(&["310107"]);
+    let peer = &federation.nodes[0];
+    let folder = tempfile::tempdir().unwrap();
+    let token = Token::new(&folder.path().join("token"));
+    let sign = token.make("sign", "EC:edwards25519");
+    let mut node = Node::at(folder.path().join("340500"));
+    node.id = "340500".to_owned();
+    let listen = format!("127.0.0.1:{}", free_port());
+    let mut init = kaopu();
+    init.args([
+        "init",
+        "--unencrypted",
+        "--node",
+        "340500",
+        "--name",
+        "示例市",
+        "--local",
+        "127.0.0.1:0",
+        "--sign",
+        &sign,
+    ]);
+    let init = init.args(["--listen", &listen]).arg(&node.dir).env("SOFTHSM2_CONF", token.config()).output().unwrap();
+    assert!(init.status.success(), "{}", said(&init));
+    let by = |args: &[&str], name: &str| {
+        let mut command = kaopu();
+        command.args(args).arg("-c").arg(node.config()).env("SOFTHSM2_CONF", token.config());
+        let secret = secret_of(name);
+        let output = command.env("KAOPU_NEW_SECRET", &secret).env("KAOPU_SECRET", &secret).output().unwrap();
+        assert!(output.status.success(), "{args:?}: {}", said(&output));
+    };
+    by(&["user", "add", "li"], "li");
+    by(&["peer", "add", peer.descriptor().to_str().unwrap(), "--as", "li"], "li");
+    let mut serve = kaopu();
+    serve.env("SOFTHSM2_CONF", token.config());
+    node.start_by(serve);
+    let running = Federation { nodes: vec![node], folder };
+    let node = &running.nodes[0];
+
+    let li = secret_of("li");
+    let step = |step: &str, body: &str| post(node, &format!("/peers/310107/{step}"), Some(("li", &li)), body).1;
+    let digits = format!(r#"{{"fingerprint": "{}"}}"#, fingerprint(peer));
+    assert_eq!(step("confirm", &digits)["state"], "confirmed");
+    let logged = || -> Vec<_> { changes(node, "peer").iter().map(|change| change["action"].clone()).collect() };
+    assert_eq!(logged(), ["fetch", "confirm"]);
+
+    let (there, away) = (token.folder.join("tokens"), token.folder.join("away"));
+    std::fs::rename(&there, &away).unwrap();
+    std::fs::create_dir(&there).unwrap();
+    let lines = || {
+        let journal = node.journal_text();
+        journal.lines().filter(|line| line.contains("could not be logged yet")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    // what is decided meanwhile is done, and kept for the log
+    assert_eq!(step("take-back", "{}")["state"], "fetched");
+    assert_eq!(step("confirm", &digits)["state"], "confirmed");
+    until("it says so", || !lines().is_empty());
+    let begun = std::time::Instant::now();
+    until("it has tried a few times more", || begun.elapsed().as_secs() >= 7);
+    let [line] = &lines()[..] else { panic!("one line, not {:#?}", lines()) };
+    assert!(line.contains("token=kaopu") && !line.contains("8213"), "{line}");
+    assert!(local(node, "/metrics").contains("kaopu_log_entries"), "it serves on");
+    assert_eq!(logged(), ["fetch", "confirm"]);
+
+    std::fs::remove_dir(&there).unwrap();
+    std::fs::rename(&away, &there).unwrap();
+    until("what was kept is signed and logged", || logged() == ["fetch", "confirm", "take-back", "confirm"]);
+    assert!(node.journal_text().contains("changes go into the exchange log again"));
+    assert_eq!(lines().len(), 1);
 }
 
 #[test]
