@@ -6,7 +6,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use crate::ceremony::{done_by, fingerprint, persons, secret_of, shown};
-use crate::federation::{Federation, until};
+use crate::federation::{Federation, Node, free_port, until};
+
+const PASSPHRASE: &str = "示例口令一二三四五六七八";
 
 /// A command on a terminal.
 struct Terminal {
@@ -64,6 +66,37 @@ impl Terminal {
         let good = self.child.wait().unwrap().success();
         (good, self.screen())
     }
+}
+
+#[test]
+fn a_passphrase_is_asked_for_twice_when_it_is_new_and_is_never_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("340500");
+    let (place, listen) = (dir.display().to_string(), format!("127.0.0.1:{}", free_port()));
+    let init = ["init", &place, "--node", "340500", "--name", "x", "--listen", &listen, "--local", "127.0.0.1:0"];
+    // mistyped
+    let mut terminal = Terminal::run(&init);
+    terminal.answer("New passphrase for the node's keys: ", PASSPHRASE);
+    terminal.answer("The same again: ", "another one, long enough");
+    let (good, screen) = terminal.end();
+    assert!(!good && screen.contains("the two passphrases differ") && !screen.contains("示例口令"), "{screen}");
+    assert!(!dir.join("node.toml").exists());
+    let mut terminal = Terminal::run(&init);
+    terminal.answer("New passphrase for the node's keys: ", PASSPHRASE);
+    terminal.answer("The same again: ", PASSPHRASE);
+    let (good, screen) = terminal.end();
+    assert!(good && !screen.contains("示例口令"), "{screen}");
+
+    let config = dir.join("node.toml").display().to_string();
+    for (typed, taken) in [("not the passphrase", false), (PASSPHRASE, true)] {
+        let mut terminal = Terminal::run(&["key", "list", "-c", &config]);
+        terminal.answer(": ", typed);
+        let (good, screen) = terminal.end();
+        assert_eq!(good, taken, "{screen}");
+        assert!(!screen.contains(typed), "{screen}");
+        assert_eq!(screen.contains("the passphrase does not open it"), !taken, "{screen}");
+    }
+    let _ = Federation { nodes: vec![Node::at(dir)], folder };
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -38,6 +38,8 @@ struct Inner {
     before: Option<Passphrases>,
     /// Whether somebody at the terminal may be asked.
     terminal: bool,
+    /// One question at a time; true once what was typed opened nothing.
+    asking: Mutex<bool>,
 }
 
 impl Passphrase {
@@ -82,12 +84,20 @@ impl Passphrases {
     /// One that is known.
     pub fn known(passphrase: Passphrase) -> Self {
         let found = OnceLock::from(passphrase);
-        let inner = Inner { variable: "KAOPU_PASSPHRASE", file: None, found, before: None, terminal: false };
+        let inner = Inner {
+            variable: "KAOPU_PASSPHRASE",
+            file: None,
+            found,
+            before: None,
+            terminal: false,
+            asking: Mutex::default(),
+        };
         Self { inner: Arc::new(inner) }
     }
 
     fn new(variable: &'static str, file: Option<PathBuf>, before: Option<Self>) -> Self {
-        Self { inner: Arc::new(Inner { variable, file, found: OnceLock::new(), before, terminal: true }) }
+        let (found, asking) = (OnceLock::new(), Mutex::default());
+        Self { inner: Arc::new(Inner { variable, file, found, before, terminal: true, asking }) }
     }
 
     /// What a file is tried with, one after the other: what was set for it, what was set for the node, what somebody types.
@@ -98,18 +108,33 @@ impl Passphrases {
         mut attempt: impl FnMut(&Passphrase) -> Result<T, KeyFileError>,
     ) -> Result<T, KeyFileError> {
         let mut failure = None;
+        let known_before = self.inner.found.get().is_some();
         for known in [self.without_asking()?, self.node_s()?].into_iter().flatten() {
             match attempt(&known) {
                 Err(wrong @ KeyFileError::WrongPassphrase { .. }) => failure = Some(wrong),
                 other => return other,
             }
         }
+        // many files are opened at once, and one answer serves them all; a wrong one is not asked for again and again
+        let mut in_vain = self.inner.asking.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(typed) = self.inner.found.get().filter(|_| !known_before) {
+            match attempt(typed) {
+                Err(wrong @ KeyFileError::WrongPassphrase { .. }) => failure = Some(wrong),
+                other => return other,
+            }
+        }
+        if *in_vain {
+            return Err(failure.unwrap_or_else(|| KeyFileError::WrongPassphrase { path: path.to_owned() }));
+        }
         match self.ask(&format!("Passphrase of {}: ", path.display())) {
             Some(typed) => {
-                let opened = attempt(&typed)?;
+                let opened = attempt(&typed);
+                *in_vain = opened.is_err();
                 // it serves the other files too
-                let _ = self.inner.found.set(typed);
-                Ok(opened)
+                if opened.is_ok() {
+                    let _ = self.inner.found.set(typed);
+                }
+                opened
             }
             None => Err(failure.unwrap_or_else(|| KeyFileError::NoPassphrase {
                 path: path.to_owned(),
