@@ -40,6 +40,11 @@ impl Asker {
         Some(Self { identity: Identity::new(from.id.parse().unwrap(), chain, key, Clock::System).ok()?, peer })
     }
 
+    /// The same, asking at another address.
+    pub fn at(self, url: &str) -> Self {
+        Self { peer: Arc::new(Peer { url: url.to_owned(), ..(*self.peer).clone() }), ..self }
+    }
+
     /// A client without connections yet.
     pub fn client(&self) -> PeerClient {
         let seconds = Duration::from_secs;
