@@ -9,7 +9,8 @@
 //! 3. Peers, known by their root-signed descriptors ([`trust`]), hear of the new checkpoint over mutual TLS ([`http`]),
 //!    pull, prove and project it ([`exchange`]), and answer look-ups about the subject from it. Who may hold and ask what,
 //!    and whose repairs take effect, is decided by the node's own policies ([`policy`]).
-//! 4. Whoever has the log, or a copy of it, can check all of that again without trusting anybody ([`audit`]).
+//! 4. What is said about it afterwards, repairs above all, goes the same way ([`about`], [`log::event`]).
+//! 5. Whoever has the log, or a copy of it, can check all of that again without trusting anybody ([`audit`]).
 //!
 //! The modules stand in that order; `docs/ARCHITECTURE.md` walks through them.
 
@@ -23,6 +24,7 @@ pub mod policy;
 pub mod import;
 pub mod log;
 pub mod store;
+pub mod about;
 pub mod trust;
 pub mod exchange;
 pub mod audit;

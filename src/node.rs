@@ -12,6 +12,7 @@ pub mod keys;
 pub mod federation;
 pub mod lookup;
 pub mod metrics;
+mod office;
 pub mod peers;
 pub mod policies;
 pub mod publish;

@@ -3,6 +3,7 @@
 //! Every command ends with 0 (done), 1 (refused or failed) or 2 (wrong usage), and says what to do next when it fails.
 
 mod demo;
+mod dispute;
 mod doctor;
 mod import;
 mod audit;
@@ -16,11 +17,14 @@ mod query;
 mod quality;
 mod recognise;
 mod record;
+mod repair;
 mod serve;
 mod status;
 mod upload;
 mod user;
 mod watch;
+mod which;
+mod withdraw;
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -80,6 +84,13 @@ enum Command {
     Upload(upload::Upload),
     /// Show how timely, accurate and complete each department's files were in a month 双公示评估
     Quality(quality::ShowQuality),
+    /// Repair a record of this node, or revoke a repair 信用修复
+    Repair(Box<repair::Repair>),
+    /// Take back a record of this node that should not have been published 撤回
+    Withdraw(Box<withdraw::Withdraw>),
+    /// Raise a dispute about a record, answer one, and list those that wait 异议
+    #[command(subcommand)]
+    Dispute(dispute::Dispute),
     /// Export logs, and verify exported ones
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -109,6 +120,9 @@ impl Command {
             Self::Import(import) => import.run(&shared).await,
             Self::Upload(upload) => upload.run(&shared).await,
             Self::Quality(quality) => quality.run(&shared).await,
+            Self::Repair(repair) => Box::pin(repair.run(&shared)).await,
+            Self::Withdraw(withdraw) => Box::pin(withdraw.run(&shared)).await,
+            Self::Dispute(dispute) => Box::pin(dispute.run(&shared)).await,
             Self::Audit(audit) => Box::pin(audit.run(&shared)).await,
             Self::Watch(watch) => Box::pin(watch.run(&shared)).await,
             Self::Status(status) => status.run(&shared).await,

@@ -119,6 +119,25 @@ pub enum NotAbout {
 }
 
 impl NotAbout {
+    /// In Chinese.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Refs => "须且只能针对一条信息",
+            Self::Nothing => "所针对的信息不存在",
+            Self::Refused => "所针对的信息未被采信",
+            Self::Kind => "该类信息不适用此操作",
+            Self::NotIssuer => "谁认定谁修复：只有信息的发布方可以办理",
+            Self::Own => "不能针对本节点自己的信息",
+            Self::Subject => "主体与所针对的信息不一致",
+            Self::Audience => "共享范围小于所针对的信息",
+            Self::Withdrawn => "该信息已撤回",
+            Self::Repaired => "该信息已修复",
+            Self::Revoked => "该修复已撤销",
+            Self::Answered => "该异议已答复",
+            Self::Stage => "申请尚未到这一环节，或已办结",
+        }
+    }
+
     /// A short name that never changes.
     pub fn code(self) -> &'static str {
         match self {

@@ -35,6 +35,11 @@ static VERSIONS: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
+// Events are far fewer than records.
+const DISPUTES: &str = "SELECT s.digest, s.jws FROM event e JOIN statement s ON s.log = e.log AND s.idx = e.idx \
+     WHERE e.issuer = $1 AND s.kind IN ('dispute', 'dispute-answer') AND s.verdict = 'accepted' AND s.jws IS NOT NULL \
+     ORDER BY s.iat, s.log, s.idx";
+
 fn asked() -> String {
     (1..=ASKED).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ")
 }
@@ -69,6 +74,13 @@ impl Db {
             }
         }
         Ok(lives)
+    }
+
+    /// Disputes about an issuer's records and its answers to them, by the time at which they were said.
+    pub async fn disputes(&self, issuer: &NodeId) -> Result<Vec<(Digest, Statement)>, StoreError> {
+        let rows: Vec<(Vec<u8>, Vec<u8>)> =
+            on!(read self, c => sqlx::query_as(DISPUTES).bind(issuer.as_str()).fetch_all(c))?;
+        rows.into_iter().map(|(digest, jws)| Ok((Digest(hash(&digest)?), statement(jws)?))).collect()
     }
 
     async fn by_digest<R>(&self, sql: &'static str, asked: &[&[u8]]) -> Result<Vec<R>, StoreError>

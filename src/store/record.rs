@@ -50,6 +50,11 @@ const ABOUT: &str = "SELECT s.log, s.idx, s.class, s.digest, s.verdict, s.reason
      JOIN (SELECT log, idx, ROW_NUMBER() OVER (PARTITION BY log ORDER BY idx DESC) AS place \
      FROM statement WHERE subject = $1 AND verdict = 'accepted') newest ON newest.log = s.log AND newest.idx = s.idx \
      WHERE newest.place <= $2 ORDER BY s.log, s.idx";
+// What a subject has is little, so that its index is the way in.
+const RECORDS_ABOUT: &str = "SELECT s.log, s.idx, s.class, s.digest, s.verdict, s.reason, s.body, s.jws \
+     FROM statement s JOIN record r ON r.issuer = $1 AND r.kind = s.kind AND r.identity = s.identity \
+     AND r.log = s.log AND r.idx = s.idx \
+     WHERE s.subject = $2 AND s.kind = $3 AND s.verdict = 'accepted' ORDER BY s.log, s.idx LIMIT $4";
 const BEGINNING: &str =
     "SELECT key, name FROM subject WHERE folded >= $1 AND folded < $2 ORDER BY folded, key LIMIT $3";
 const CONTAINING: &str = "SELECT key, name FROM subject WHERE folded LIKE $1 ESCAPE '!' ORDER BY folded, key LIMIT $2";
@@ -86,6 +91,23 @@ impl Db {
             .bind(i64::from(limit))
             .fetch_all(c))?;
         rows.into_iter().map(|row| Ok((row.statement.try_into()?, row.current_version == 1))).collect()
+    }
+
+    /// The current versions of an issuer's records of a kind about a subject, by log and index; at most `limit`.
+    pub async fn records_about(
+        &self,
+        issuer: &NodeId,
+        kind: &str,
+        subject: &str,
+        limit: u32,
+    ) -> Result<Vec<StatementRow>, StoreError> {
+        let rows: Vec<Row> = on!(read self, c => sqlx::query_as(RECORDS_ABOUT)
+            .bind(issuer.as_str())
+            .bind(subject)
+            .bind(kind)
+            .bind(i64::from(limit))
+            .fetch_all(c))?;
+        rows.into_iter().map(StatementRow::try_from).collect()
     }
 
     /// Subjects whose folded name begins with the folded text, else contains it; at most `limit`.
