@@ -23,7 +23,7 @@ pub struct Sought {
     pub kind: String,
     /// The key of the subject, or several that may be meant.
     pub subjects: Vec<String>,
-    /// The subject's name, where no key is known.
+    /// The subject's name, where no code of it is known.
     pub name: Option<String>,
     /// 文号.
     pub number: Option<String>,
@@ -84,7 +84,7 @@ fn listed(found: &[(Digest, String)]) -> String {
 /// The one record of a node, in its current version, that is meant.
 pub async fn find(db: &Db, node: &NodeId, sought: &Sought) -> Result<Result<Found, NotFound>, StoreError> {
     let mut subjects = sought.subjects.clone();
-    if let (true, Some(name)) = (subjects.is_empty(), &sought.name) {
+    if let Some(name) = &sought.name {
         let namesakes = db.subjects_named(name, MOST_NAMESAKES).await?;
         let is_named_so = |found: &str| fold(found) == fold(name);
         subjects.extend(namesakes.into_iter().filter(|row| is_named_so(&row.name)).map(|row| row.key));

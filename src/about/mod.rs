@@ -21,4 +21,4 @@ mod say;
 pub use fault::SayError;
 pub use find::{NotFound, Sought};
 pub use may::MayNot;
-pub use say::{Named, Office, Spoken};
+pub use say::{Named, Office, Spoken, open_one};

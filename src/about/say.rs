@@ -157,8 +157,8 @@ impl Office {
     }
 }
 
-/// The one event of this node about a record that something of a kind can be said about, and was not.
-fn open_one(
+/// The one event of a node about a record that something of a kind can be said about, and was not.
+pub fn open_one(
     node: &NodeId,
     kind: &Kind,
     about: &About,

@@ -15,6 +15,7 @@ use anyhow::{Context as _, Result};
 
 use self::progress::Bar;
 use self::receipts::{Faults, Target};
+use kaopu::import::upload::acts::Acts;
 use kaopu::import::upload::{Import as Run, Origin};
 use kaopu::import::{self, NotAnUpload, PersonKey, Receipt, Sheet};
 
@@ -30,7 +31,8 @@ pub struct Import {
     /// The files: CSV, XLSX, XLS, XML or JSON Lines
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// What the rows are: penalty, licence, registration …
+    /// What the rows are: penalty, licence, registration …, or what is said of published ones: repair, withdrawal,
+    /// dispute-answer
     #[arg(long)]
     kind: String,
     /// The department that sent the files
@@ -75,11 +77,15 @@ async fn run(args: &Import, shared: &Shared, target: Option<&Target>) -> Result<
         clock: node.clock.clone(),
         punctuality: Punctuality::new(node.config.calendar()?, &node.config.rules()?),
     };
+    let acts = match kind.about {
+        Some(_) => Some(Acts { import: run.clone(), kinds: node.kinds.clone(), office: node.office()? }),
+        None => None,
+    };
     let mut all_finished = true;
     let mut shown = 0;
     for file in &args.files {
         let finished = match read_through(file, &kind).await? {
-            Ok(sheet) => one(args, shared, &run, &Arc::new(sheet), file, target).await,
+            Ok(sheet) => Box::pin(one(args, shared, (&run, acts.as_ref()), &Arc::new(sheet), (file, target))).await,
             Err(not_an_upload) => Err(not_an_upload.into()),
         };
         match finished {
@@ -104,15 +110,17 @@ async fn run(args: &Import, shared: &Shared, target: Option<&Target>) -> Result<
 async fn one(
     args: &Import,
     shared: &Shared,
-    import: &Run,
+    (import, acts): (&Run, Option<&Acts>),
     sheet: &Arc<Sheet>,
-    file: &Path,
-    target: Option<&Target>,
+    (file, target): (&Path, Option<&Target>),
 ) -> Result<(Receipt, Faults)> {
     let name = file.file_name().map_or_else(|| file.display().to_string(), |name| name.to_string_lossy().into_owned());
     let mut bar = Bar::new(&name);
     let (receipt, faults) = if args.dry_run {
-        let rehearsal = import.rehearse(sheet, |progress| bar.show(progress)).await?;
+        let rehearsal = match acts {
+            Some(acts) => acts.rehearse(sheet, |progress| bar.show(progress)).await?,
+            None => import.rehearse(sheet, |progress| bar.show(progress)).await?,
+        };
         let receipt = Receipt {
             file: name,
             kind: import.kind.typ.kind.clone(),
@@ -124,7 +132,10 @@ async fn one(
         (receipt, Faults::Aside(rehearsal.faults))
     } else {
         let origin = Origin { file: name, department: args.department.clone(), operator: shared.operator() };
-        let upload = import.run(sheet, &origin, |progress| bar.show(progress)).await?;
+        let upload = match acts {
+            Some(acts) => acts.run(sheet, &origin, |progress| bar.show(progress)).await?,
+            None => import.run(sheet, &origin, |progress| bar.show(progress)).await?,
+        };
         (Receipt::from(&upload), Faults::Stored(import.db.clone(), upload.id))
     };
     bar.finish();

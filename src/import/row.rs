@@ -59,6 +59,8 @@ pub struct Good {
     pub body: Map<String, Value>,
     /// Whom it is about.
     pub subject: Option<Subject>,
+    /// Of an event, what was only uploaded: by that its record is found.
+    pub aside: Map<String, Value>,
 }
 
 /// A fault at a column: None where the file lacks it, or where the fault is the row's own.
@@ -187,9 +189,12 @@ impl<'a> Judge<'a> {
     fn good(&self, mut body: Map<String, Value>, row: &SourceRow) -> Good {
         let members = self.kind.subject.as_ref();
         let number = members.and_then(|members| Number::of(members, &body, &self.hints, row));
+        let mut aside = Map::new();
         for member in self.kind.members.iter().filter(|m| m.upload_only) {
             // the order of the others stays
-            body.shift_remove(&member.name);
+            if let Some(value) = body.shift_remove(&member.name).filter(|_| self.kind.about.is_some()) {
+                aside.insert(member.name.clone(), value);
+            }
         }
         let person = members.filter(|_| party::make_person(self.kind, self.layout, &mut body, number.is_some()));
         let subject = match person {
@@ -199,7 +204,7 @@ impl<'a> Judge<'a> {
                 party::hide(self.kind, number.as_ref(), &mut body, |name| self.persons.subject(name, known_by))
             }
         };
-        Good { body, subject }
+        Good { body, subject, aside }
     }
 }
 

@@ -5,6 +5,7 @@
 //! off anywhere has either taken a chunk or not: started again, it reads from the first row (which rows repeat one
 //! another cannot be known otherwise), publishes from the cursor on, and ends in one receipt for the whole file.
 
+pub mod acts;
 mod chunk;
 mod publish;
 mod signed;

@@ -29,6 +29,12 @@ pub enum FaultCode {
     E301,
     /// Already published and unchanged: counted, not listed.
     E302,
+    /// A list of events: no record is known by what the row says.
+    E401,
+    /// … several records are.
+    E402,
+    /// … it may not be said about that record.
+    E403,
     /// An amount that looks like 元 in a 万元 column.
     W102,
     /// USCC: check digit of the organisation code inside.
@@ -61,6 +67,9 @@ impl FaultCode {
             Self::E203 => "E203",
             Self::E301 => "E301",
             Self::E302 => "E302",
+            Self::E401 => "E401",
+            Self::E402 => "E402",
+            Self::E403 => "E403",
             Self::W102 => "W102",
             Self::W201 => "W201",
         }
@@ -85,6 +94,9 @@ impl FaultCode {
             Self::E203 => "工商注册号或身份证件号码校验位有误，请核对",
             Self::E301 => "与本文件中前面的一行重复",
             Self::E302 => "已共享且内容未变更",
+            Self::E401 => "未找到相符的记录，请核对文号、代码和认定机关",
+            Self::E402 => "有多条记录相符，请补充文号或认定机关",
+            Self::E403 => "不得办理",
             Self::W102 => "金额较大，请确认单位为万元而不是元",
             Self::W201 => "统一社会信用代码中的组织机构代码校验位有误，已共享，请核对",
         }

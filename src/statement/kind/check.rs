@@ -27,6 +27,7 @@ pub(super) fn names(kind: &Kind) -> Result<(), String> {
         .chain(kind.layouts.iter().flat_map(|layout| &layout.required))
         .chain(kind.members.iter().flat_map(|m| &m.rules.not_before))
         .chain(kind.members.iter().filter_map(|m| m.adds_to.as_ref()))
+        .chain(kind.about.iter().filter_map(|about| about.found_by.as_ref()).flat_map(|found_by| found_by.members()))
         .chain(conditions)
         .chain(subject);
     if let Some(unknown) = named.find(|name| !is_member(name)) {
@@ -51,6 +52,16 @@ pub(super) fn record(kind: &Kind, schema: &Value) -> Result<(), String> {
     }
     if kind.about.is_some() && (kind.is_record || kind.subject.is_some()) {
         return Err("x-about: an event is no record, and about whom it is says what it is about".to_owned());
+    }
+    if let Some(about) = &kind.about {
+        let named = about.found_by.iter().flat_map(|found_by| found_by.members());
+        if let Some(name) = named.into_iter().find(|name| kind.member(name).is_some_and(|m| !m.upload_only)) {
+            return Err(format!("{name}: what found-by names belongs under x-upload-only"));
+        }
+        if about.found_by.is_none() != kind.layouts.is_empty() {
+            return Err("x-about: an upload of events needs both x-layouts and found-by".to_owned());
+        }
+        return kind.layouts.iter().try_for_each(|layout| columns(kind, layout));
     }
     if !kind.is_record {
         return Ok(());

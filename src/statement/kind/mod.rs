@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
-pub use about::{About, By};
+pub use about::{About, By, FoundBy};
 pub use form::{Code, Form};
 pub use rules::{Condition, Rules, not_listed};
 
