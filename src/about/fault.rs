@@ -17,7 +17,9 @@ pub enum SayError {
     #[error("no statement of the digest {0} is here; `kaopu record CODE` shows digests 未找到该摘要对应的信息")]
     Unknown(Digest),
     /// Nothing that this could be about waits at the record.
-    #[error("the record has no {what} that waits for this; `kaopu record CODE` shows what was said about it 没有待处理的事项")]
+    #[error(
+        "the record has no {what} that waits for this; `kaopu record CODE` shows what was said about it 没有待处理的事项"
+    )]
     NothingOpen {
         /// What it would be about.
         what: String,

@@ -115,8 +115,9 @@ impl Sought {
     /// Whether a record is what is sought, as far as that says. Width, case, white space and kind of bracket do not matter.
     fn is_met_by(&self, record: &Statement) -> bool {
         let member = |name: &str| record.body.get(name).and_then(|value| value.as_str());
-        let is_same =
-            |wanted: &Option<String>, name: &str| wanted.as_ref().is_none_or(|w| member(name).is_some_and(|m| fold(m) == fold(w)));
+        let is_same = |wanted: &Option<String>, name: &str| {
+            wanted.as_ref().is_none_or(|w| member(name).is_some_and(|m| fold(m) == fold(w)))
+        };
         // a record that has no code for its authority is known by the name alone
         let (code, given) = (member(AUTHORITY_CODE), self.authority_uscc.as_deref());
         let by_code = code.zip(given).map(|(code, given)| code == given);
@@ -163,13 +164,18 @@ mod tests {
     fn a_record_is_met_by_what_is_given_however_it_is_written() {
         let one = record(json!({"number": "示罚〔2026〕1号", "authority": "示例市（北）局", "authority_uscc": "A"}));
         let text = |text: &str| Some(text.to_owned());
-        let sought = Sought { number: text("示罚[2026]1号"), authority: text("示例市(北)局"), ..Sought::default() };
+        let sought =
+            Sought { number: text("示罚[2026]1号"), authority: text("示例市(北)局"), ..Sought::default() };
         assert!(sought.is_met_by(&one));
         assert!(Sought::default().is_met_by(&one));
         assert!(!Sought { number: text("示罚〔2026〕2号"), ..Sought::default() }.is_met_by(&one));
         assert!(!Sought { authority: text("示例市局"), ..Sought::default() }.is_met_by(&one));
         // the code decides, where both sides have one
-        let by_code = |code: &str, name: Option<String>| Sought { authority_uscc: text(code), authority: name, ..Sought::default() };
+        let by_code = |code: &str, name: Option<String>| Sought {
+            authority_uscc: text(code),
+            authority: name,
+            ..Sought::default()
+        };
         assert!(by_code("A", text("旧名")).is_met_by(&one) && !by_code("B", text("示例市（北）局")).is_met_by(&one));
         let without = record(json!({"number": "1", "authority": "示例局"}));
         assert!(by_code("A", None).is_met_by(&without) && by_code("A", text("示例局")).is_met_by(&without));

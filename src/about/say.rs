@@ -7,9 +7,9 @@ use rand::rngs::StdRng;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::SayError;
 use super::find::{Sought, find, words};
 use super::may::{MayNot, may_be_said};
-use super::SayError;
 use crate::clock::Clock;
 use crate::log::appender::Appender;
 use crate::log::event::{Lives, RecordPlace, Target};
@@ -165,7 +165,8 @@ pub fn open_one(
     place: &RecordPlace,
     lives: &Lives,
 ) -> Result<(Digest, Statement), SayError> {
-    let said = || lives.lives.get(place).into_iter().flat_map(|life| &life.said).filter(|said| said.statement.iss == *node);
+    let said =
+        || lives.lives.get(place).into_iter().flat_map(|life| &life.said).filter(|said| said.statement.iss == *node);
     let is_settled = |digest: &Digest| {
         said().any(|said| said.statement.typ.kind == kind.typ.kind && said.statement.refs.first() == Some(digest))
     };

@@ -81,8 +81,7 @@ impl Dispute {
 impl Raise {
     async fn run(self, shared: &Shared) -> anyhow::Result<ExitCode> {
         say(shared, "dispute", &self.which, self.dry_run, |node| {
-            let evidence: Vec<Value> =
-                self.evidence.iter().map(|one| digest_of(one)).collect::<anyhow::Result<_>>()?;
+            let evidence: Vec<Value> = self.evidence.iter().map(|one| digest_of(one)).collect::<anyhow::Result<_>>()?;
             Ok(body([
                 ("raised", Some(self.raised.clone().unwrap_or_else(|| node.clock.today().to_string()).into())),
                 ("source", text(self.source.as_ref())),

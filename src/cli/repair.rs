@@ -111,8 +111,7 @@ impl Decision {
         say(shared, "repair", &self.which, self.dry_run, |node| {
             let decided = self.decided.clone().unwrap_or_else(|| node.clock.today().to_string());
             let effective = self.effective.clone().unwrap_or_else(|| decided.clone());
-            let evidence: Vec<Value> =
-                self.evidence.iter().map(|one| digest_of(one)).collect::<anyhow::Result<_>>()?;
+            let evidence: Vec<Value> = self.evidence.iter().map(|one| digest_of(one)).collect::<anyhow::Result<_>>()?;
             Ok(body([
                 ("type", text(self.of.as_ref())),
                 ("number", self.document.as_ref().map(|number| mend::document_number(number.trim()).into())),

@@ -17,6 +17,7 @@
 //! | `weigh.rs` | what a row counts for in the figures of data quality |
 //! | `subject_list.rs` | a list of names and codes |
 //! | `upload.rs` | an upload run against the store |
+//! | `upload/acts.rs` | a list of repairs, withdrawals or answers run against it |
 //!
 //! Every reader runs in constant memory (spreadsheets: in bounded memory) and calls back row by row; a file is read
 //! through once before the first row is judged, so that what is no upload changes nothing.

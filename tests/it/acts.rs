@@ -5,26 +5,32 @@ use std::fs;
 
 use serde_json::Value;
 
+use self::penalties::row;
 use crate::federation::{Federation, Node, said, until};
 
 const CODE: &str = "91350100M000100Y43";
-const HEADER: &str = "CF_XDR_MC,CF_XDR_LB,CF_XDR_SHXYM,CF_WSH,CF_WFXW,CF_SY,CF_YJ,CF_CFLB,CF_NR,CF_NR_FK,CF_JDRQ,CF_YXQ,\
-     CF_CFJG,CF_CFJGDM,CF_SJLY,CF_SJLYDM\n";
-
 const OFFICE: &str = "91340500D2143569XT";
 
-/// A penalty of a number, decided on a day by an office of a code.
-pub fn row(number: u32, decided: &str, office: &str) -> String {
-    format!(
-        "示例商贸有限公司,法人及非法人组织,{CODE},示罚〔2026〕{number}号,示例,示例,示例,罚款,罚款,1,{decided},2029-01-15,\
-         示例局,{office},示例局,{CODE}\n"
-    )
+/// Penalties as a file has them.
+pub mod penalties {
+    /// The columns.
+    pub const HEADER: &str = "CF_XDR_MC,CF_XDR_LB,CF_XDR_SHXYM,CF_WSH,CF_WFXW,CF_SY,CF_YJ,CF_CFLB,CF_NR,CF_NR_FK,CF_JDRQ,\
+         CF_YXQ,CF_CFJG,CF_CFJGDM,CF_SJLY,CF_SJLYDM\n";
+
+    /// The penalty of a number, decided on a day by an office of a code.
+    pub fn row(number: u32, decided: &str, office: &str) -> String {
+        let code = super::CODE;
+        format!(
+            "示例商贸有限公司,法人及非法人组织,{code},示罚〔2026〕{number}号,示例,示例,示例,罚款,罚款,1,{decided},\
+             2029-01-15,示例局,{office},示例局,{code}\n"
+        )
+    }
 }
 
 /// Imports penalties.
 pub fn publish(node: &Node, rows: &[String]) {
     let file = node.dir.join("示例.csv");
-    fs::write(&file, format!("{HEADER}{}", rows.concat())).unwrap();
+    fs::write(&file, format!("{}{}", penalties::HEADER, rows.concat())).unwrap();
     let receipt = node.json(&["import", file.to_str().unwrap(), "--kind", "penalty"]);
     assert_eq!(receipt["published"], rows.len(), "{receipt:#}");
 }
@@ -47,7 +53,10 @@ fn a_record_is_repaired_once_by_what_offices_name_it_by_and_stands_again_after_a
     federation.start();
     let [city, peer] = &federation.nodes[..] else { unreachable!() };
     let today = kaopu::clock::Clock::System.today().to_string();
-    publish(city, &[row(1, "2026-01-15", CODE), row(2, &today, CODE), row(3, "2026-01-15", CODE), row(3, "2026-01-15", OFFICE)]);
+    publish(
+        city,
+        &[row(1, "2026-01-15", CODE), row(2, &today, CODE), row(3, "2026-01-15", CODE), row(3, "2026-01-15", OFFICE)],
+    );
 
     let one = ["--number", "示罚[2026]1号", "--code", CODE];
     let rehearsed = city.json(&with(&with(&REPAIR, &one), &["--dry-run"]));

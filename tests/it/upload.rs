@@ -55,7 +55,7 @@ fn counts(rows: u64) -> Counts {
 
 pub struct Station {
     pub import: Import,
-    folder: tempfile::TempDir,
+    pub folder: tempfile::TempDir,
 }
 
 impl Station {

@@ -67,10 +67,8 @@ impl<'a> Matcher<'a> {
 
     /// Matches and judges rows behind row `from`.
     pub(super) async fn batch(&mut self, rows: Vec<Row>, from: u64) -> Result<Batch, UploadError> {
-        let mut batch = Batch {
-            events: Vec::new(),
-            step: UploadStep { from_row: from, next_row: from, ..UploadStep::default() },
-        };
+        let mut batch =
+            Batch { events: Vec::new(), step: UploadStep { from_row: from, next_row: from, ..UploadStep::default() } };
         let mut matched = Vec::new();
         for row in rows {
             batch.step.next_row = row.number;
@@ -98,7 +96,7 @@ impl<'a> Matcher<'a> {
         let mut lives = self.acts.import.db.lives(&digests, &HashSet::new()).await?;
         for matched in matched {
             let row = matched.row;
-            match self.judge(matched, &mut lives) {
+            match self.judge(&matched, &mut lives) {
                 Ok(Verdict::Say(event)) => {
                     batch.step.counts.published += 1;
                     batch.events.push((row, *event));
@@ -151,7 +149,8 @@ impl<'a> Matcher<'a> {
         }
         let persons = &self.acts.import.persons;
         let person = |name: &str, id| persons.subject(name, id).key();
-        let (subjects, name) = match (member(&by.uscc), member(&by.registration), member(&by.person_id), text(&by.name)) {
+        let (subjects, name) = match (member(&by.uscc), member(&by.registration), member(&by.person_id), text(&by.name))
+        {
             (Some(uscc), ..) => (vec![uscc.to_owned()], None),
             (None, Some(registration), ..) => (vec![format!("reg:{registration}")], None),
             (None, None, Some(number), name) => {
@@ -190,7 +189,7 @@ impl<'a> Matcher<'a> {
         }
     }
 
-    fn judge(&self, matched: Matched, lives: &mut Lives) -> Result<Verdict, Fault> {
+    fn judge(&self, matched: &Matched, lives: &mut Lives) -> Result<Verdict, Fault> {
         let Acts { import, office, .. } = self.acts;
         let may_not = |why: &str| Fault {
             member: None,
