@@ -1,5 +1,7 @@
 //! A record of this node found by what offices name it by: 文号 of the decision, code or name of the subject, authority.
 
+use std::collections::HashMap;
+
 use crate::record::name::fold;
 use crate::statement::{Digest, NodeId, Statement, Unverified};
 use crate::store::statement::Body;
@@ -81,34 +83,62 @@ fn listed(found: &[(Digest, String)]) -> String {
     found.iter().map(|(digest, words)| format!("\n  {digest}  {words}")).collect()
 }
 
-/// The one record of a node, in its current version, that is meant.
-pub async fn find(db: &Db, node: &NodeId, sought: &Sought) -> Result<Result<Found, NotFound>, StoreError> {
-    let mut subjects = sought.subjects.clone();
-    if let Some(name) = &sought.name {
-        let namesakes = db.subjects_named(name, MOST_NAMESAKES).await?;
-        let is_named_so = |found: &str| fold(found) == fold(name);
-        subjects.extend(namesakes.into_iter().filter(|row| is_named_so(&row.name)).map(|row| row.key));
-        subjects.sort();
-        subjects.dedup();
-    }
-    let mut found = Vec::new();
-    for subject in &subjects {
-        for row in db.records_about(node, &sought.kind, subject, MOST).await? {
-            let Body::Here(jws) = &row.body else { continue };
-            let statement = Unverified::parse(jws)
-                .map_err(|error| StoreError::Corrupt(format!("{}: {error}", row.entry.digest)))?
-                .statement()
-                .clone();
-            if sought.is_met_by(&statement) {
-                found.push(Found { digest: row.entry.digest, statement });
+/// Finds records, and remembers those of the subjects that it has looked at: rows of a list are often about the same.
+#[derive(Debug, Default)]
+pub struct Finder {
+    /// By kind and subject.
+    known: HashMap<(String, String), Vec<Found>>,
+}
+
+impl Finder {
+    /// The one record of a node, in its current version, that is meant.
+    pub async fn find(
+        &mut self,
+        db: &Db,
+        node: &NodeId,
+        sought: &Sought,
+    ) -> Result<Result<Found, NotFound>, StoreError> {
+        let mut subjects = sought.subjects.clone();
+        if let Some(name) = &sought.name {
+            let namesakes = db.subjects_named(name, MOST_NAMESAKES).await?;
+            let is_named_so = |found: &str| fold(found) == fold(name);
+            subjects.extend(namesakes.into_iter().filter(|row| is_named_so(&row.name)).map(|row| row.key));
+            subjects.sort();
+            subjects.dedup();
+        }
+        let mut found: Vec<&Found> = Vec::new();
+        let keys: Vec<_> = subjects.into_iter().map(|subject| (sought.kind.clone(), subject)).collect();
+        for key in &keys {
+            if !self.known.contains_key(key) {
+                self.known.insert(key.clone(), records_of(db, node, &key.0, &key.1).await?);
             }
         }
+        for key in &keys {
+            let known = self.known.get(key).into_iter().flatten();
+            found.extend(known.filter(|record| sought.is_met_by(&record.statement)));
+        }
+        Ok(match found[..] {
+            [] => Err(NotFound::None { kind: sought.kind.clone() }),
+            [one] => Ok(one.clone()),
+            _ => Err(NotFound::Several(found.iter().map(|it| (it.digest, words(&it.statement))).collect())),
+        })
     }
-    Ok(match found.len() {
-        0 => Err(NotFound::None { kind: sought.kind.clone() }),
-        1 => Ok(found.remove(0)),
-        _ => Err(NotFound::Several(found.iter().map(|it| (it.digest, words(&it.statement))).collect())),
-    })
+
+    /// What is looked for from now on is looked up anew.
+    pub fn forget(&mut self) {
+        self.known.clear();
+    }
+}
+
+async fn records_of(db: &Db, node: &NodeId, kind: &str, subject: &str) -> Result<Vec<Found>, StoreError> {
+    let mut found = Vec::new();
+    for row in db.records_about(node, kind, subject, MOST).await? {
+        let Body::Here(jws) = &row.body else { continue };
+        let read =
+            Unverified::parse(jws).map_err(|error| StoreError::Corrupt(format!("{}: {error}", row.entry.digest)))?;
+        found.push(Found { digest: row.entry.digest, statement: read.statement().clone() });
+    }
+    Ok(found)
 }
 
 impl Sought {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::SayError;
-use super::find::{Sought, find, words};
+use super::find::{Finder, Sought, words};
 use super::may::{MayNot, may_be_said};
 use crate::clock::Clock;
 use crate::log::appender::Appender;
@@ -129,7 +129,7 @@ impl Office {
     async fn look_up(&self, kind: &Kind, about: &About, named: &Named) -> Result<Subject, SayError> {
         let digest = match named {
             Named::Digest(digest) => *digest,
-            Named::Record(sought) => find(&self.db, &self.node, sought).await??.digest,
+            Named::Record(sought) => Finder::default().find(&self.db, &self.node, sought).await??.digest,
         };
         let mut lives = self.db.lives(&[digest], &HashSet::new()).await?;
         let (statement, place) = match lives.targets.get(&digest) {

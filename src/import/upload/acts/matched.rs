@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde_json::{Map, Value};
 
 use super::{Acts, Batch, Row};
-use crate::about::find::{Found, find};
+use crate::about::find::{Finder, Found};
 use crate::about::may::{is_said, may_be_said};
 use crate::about::{MayNot, NotFound, SayError, Sought, open_one};
 use crate::import::person::Id;
@@ -27,6 +27,7 @@ pub(super) struct Matcher<'a> {
     sheet: &'a Sheet,
     /// The records that rows were about which were not sent back.
     seen: HashSet<Digest>,
+    finder: Finder,
 }
 
 /// A row whose record is found.
@@ -52,7 +53,7 @@ enum Verdict {
 
 impl<'a> Matcher<'a> {
     pub(super) fn new(acts: &'a Acts, sheet: &'a Sheet) -> Self {
-        Self { acts, sheet, seen: HashSet::new() }
+        Self { acts, sheet, seen: HashSet::new(), finder: Finder::default() }
     }
 
     /// A row that an earlier run has taken.
@@ -70,6 +71,8 @@ impl<'a> Matcher<'a> {
         let mut batch =
             Batch { events: Vec::new(), step: UploadStep { from_row: from, next_row: from, ..UploadStep::default() } };
         let mut matched = Vec::new();
+        // what came since the rows before is seen
+        self.finder.forget();
         for row in rows {
             batch.step.next_row = row.number;
             batch.step.counts.read += 1;
@@ -112,12 +115,12 @@ impl<'a> Matcher<'a> {
     }
 
     /// The record that a row is about.
-    async fn find(&self, good: &Good) -> Result<Result<Found, Fault>, StoreError> {
+    async fn find(&mut self, good: &Good) -> Result<Result<Found, Fault>, StoreError> {
         let sought = match self.sought(&good.aside) {
             Ok(sought) => sought,
             Err(fault) => return Ok(Err(fault)),
         };
-        let found = find(&self.acts.import.db, &self.acts.import.node, &sought).await?;
+        let found = self.finder.find(&self.acts.import.db, &self.acts.import.node, &sought).await?;
         Ok(found.map_err(|why| {
             let code = if matches!(why, NotFound::None { .. }) { FaultCode::E401 } else { FaultCode::E402 };
             Fault { member: self.found_by().map(|by| by.number.clone()), code, message: why.title() }
