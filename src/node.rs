@@ -22,6 +22,7 @@ mod reload;
 pub mod rotate;
 pub mod serve;
 pub mod status;
+pub mod take_back;
 pub mod view;
 pub mod warnings;
 pub mod watching;

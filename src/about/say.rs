@@ -11,12 +11,15 @@ use super::SayError;
 use super::find::{Finder, Sought, words};
 use super::may::{MayNot, may_be_said};
 use crate::clock::Clock;
-use crate::log::appender::Appender;
+use crate::log::appender::{AppendError, Appender, Submission};
 use crate::log::event::{Lives, RecordPlace, Target};
 use crate::record::Rules;
 use crate::statement::kind::About;
-use crate::statement::{Digest, Kind, NodeId, NotAbout, Salt, Statement};
+use crate::statement::{Digest, Kind, NodeId, NotAbout, Refused, Salt, Statement, envelope};
 use crate::store::Db;
+
+/// How often a key may be rotated under events' feet.
+const TRIES: usize = 10;
 
 /// Says things about records in a node's name. Cheap to clone.
 #[derive(Clone)]
@@ -109,6 +112,25 @@ impl Office {
             (spoken.digest, spoken.index) = (Some(said.digest()), Some(appended.first));
         }
         Ok(spoken)
+    }
+
+    /// Signs and appends events that may be said, all at once; leaves out those that another process has said meanwhile.
+    /// Gives back how many were said.
+    pub async fn say_all(&self, mut events: Vec<Statement>) -> Result<u64, SayError> {
+        let mut tries = 0;
+        while !events.is_empty() {
+            let key = self.records.signing().map_err(SayError::from)?;
+            let signed = events.iter().map(|event| envelope::sign(event.clone(), &key));
+            let statements = signed.collect::<Result<_, _>>().map_err(AppendError::from)?;
+            match self.records.append(Submission { statements, ..Submission::default() }).await {
+                Ok(_) => break,
+                Err(AppendError::Refused(_, Refused::UnknownKey)) if tries < TRIES => tries += 1,
+                // each time one fewer: that ends by itself
+                Err(AppendError::Refused(at, Refused::Event(_))) if at < events.len() => drop(events.remove(at)),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(events.len() as u64)
     }
 
     /// The statement of an event about another: for whom that one is, and about whom.

@@ -118,7 +118,7 @@ impl Command {
             Self::Recognise(recognise) => recognise.run(&shared).await,
             Self::Query(query) => Box::pin(query.run(&shared)).await,
             Self::Import(import) => import.run(&shared).await,
-            Self::Upload(upload) => upload.run(&shared).await,
+            Self::Upload(upload) => Box::pin(upload.run(&shared)).await,
             Self::Quality(quality) => quality.run(&shared).await,
             Self::Repair(repair) => Box::pin(repair.run(&shared)).await,
             Self::Withdraw(withdraw) => Box::pin(withdraw.run(&shared)).await,

@@ -7,10 +7,13 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 
 use super::import::receipts::{self, Faults, Target};
+use super::person::As;
 use super::{Shared, print_json, print_line};
 use kaopu::config::Config;
 use kaopu::import::{Receipt, Sheet};
-use kaopu::node;
+use kaopu::node::peers::Peers;
+use kaopu::node::take_back::TakenBack;
+use kaopu::node::{self, Node};
 use kaopu::store::Db;
 use kaopu::store::upload::UploadRow;
 
@@ -34,11 +37,31 @@ pub enum Upload {
         #[arg(long, value_name = "FILE")]
         file: Option<PathBuf>,
     },
+    /// Take a whole wrong upload back: one person proposes it, another approves, and each of its records is withdrawn 整批撤回
+    Withdraw(Withdraw),
+}
+
+/// Take a whole wrong upload back
+#[derive(Debug, clap::Args)]
+pub struct Withdraw {
+    /// The upload's number
+    id: i64,
+    /// Why, in words: proposes it
+    #[arg(long, value_name = "TEXT", required_unless_present = "approve")]
+    reason: Option<String>,
+    /// Approve what another person proposed, and withdraw the records; given once more, it goes on where it was cut off
+    #[arg(long, conflicts_with = "reason")]
+    approve: bool,
+    #[command(flatten)]
+    person: As,
 }
 
 impl Upload {
     /// Runs the command.
     pub async fn run(self, shared: &Shared) -> Result<ExitCode> {
+        if let Self::Withdraw(withdraw) = self {
+            return Box::pin(withdraw.run(shared)).await;
+        }
         let config = shared.config()?;
         let db = Db::open(config.store.expose()).await?;
         match self {
@@ -52,9 +75,52 @@ impl Upload {
                 };
                 show(shared, &config, db.clone(), &upload, receipt, file).await?;
             }
+            Self::Withdraw(_) => {}
         }
         db.close().await;
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Withdraw {
+    async fn run(self, shared: &Shared) -> Result<ExitCode> {
+        let node = shared.open().await?;
+        let done = self.on(shared, &node).await;
+        node.close().await;
+        done?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    async fn on(&self, shared: &Shared, node: &Node) -> Result<()> {
+        let person = self.person.needed(&Peers::of(node)).await?;
+        if let Some(reason) = &self.reason {
+            node.propose_taking_back(self.id, reason, &person).await?;
+        } else {
+            let tell = |so_far: TakenBack| {
+                if !shared.json {
+                    print_line(&format!("withdrawn 已撤回 {}", so_far.withdrawn + so_far.before));
+                }
+            };
+            let taken_back = node.take_back(self.id, &person, tell).await?;
+            if shared.json {
+                return print_json(&taken_back);
+            }
+            let TakenBack { withdrawn, before, replaced } = taken_back;
+            print_line(&format!(
+                "upload {} is taken back 已整批撤回: {withdrawn} withdrawn now, {before} before, {replaced} with later versions left alone",
+                self.id
+            ));
+            return Ok(());
+        }
+        let row = node.db.upload_withdrawal(self.id).await?;
+        if shared.json {
+            return print_json(&row);
+        }
+        print_line(&format!(
+            "proposed 已提出整批撤回; another person approves 由另一人批准: kaopu upload withdraw {} --approve --as NAME",
+            self.id
+        ));
+        Ok(())
     }
 }
 

@@ -11,6 +11,7 @@ use super::log::{Head, LogRow, tile_bytes};
 use super::project::{Columns, Projections};
 use super::query::Exchanged;
 use super::rows::{MultiRow, insert};
+use super::take_back::{self, Span};
 use super::upload::UploadStep;
 use super::{Db, StoreError, project, query, upload};
 use crate::log::edge::FullTile;
@@ -172,6 +173,9 @@ impl Db {
         for (position, step) in append.uploads.iter().enumerate() {
             if !upload::step(&mut tx, step, append.now_ms).await? {
                 overtaken.push(position);
+            }
+            if let Some((first, next)) = step.entries {
+                take_back::add_span(&mut tx, step.upload, &Span { log: append.log.id, first, next }).await?;
             }
         }
         if !overtaken.is_empty() {

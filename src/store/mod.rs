@@ -14,6 +14,7 @@
 //! | `record.rs` | `record`, `subject` |
 //! | `aside.rs` | what `statement` holds about a subject and does not count |
 //! | `upload.rs` | `upload`, `fault` |
+//! | `take_back.rs` | `upload_span`, `upload_withdrawal` |
 //! | `quality.rs` | `quality` |
 //! | `peer.rs`, `peer_state.rs`, `picked_up.rs` | `peer`, `descriptor` |
 //! | `ceremony.rs` | the steps of a peer: `peer`, `revoked_root` |
@@ -58,6 +59,7 @@ pub mod revise;
 mod rows;
 pub mod statement;
 mod turned;
+pub mod take_back;
 pub mod upload;
 pub mod watch;
 

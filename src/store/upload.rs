@@ -26,6 +26,8 @@ pub struct UploadStep {
     pub quality: Vec<Tallied>,
     /// The last step: the receipt stands.
     pub finished: bool,
+    /// The entries that it published, once they have their places: index of the first, and behind the last.
+    pub entries: Option<(u64, u64)>,
 }
 
 /// How the rows of an upload fared.

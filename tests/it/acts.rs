@@ -80,7 +80,7 @@ fn a_record_is_repaired_once_by_what_offices_name_it_by_and_stands_again_after_a
     assert!(late.contains("E105"), "{late}");
 
     until("the repair is at the peer", || {
-        peer.json(&["record", CODE]).to_string().contains(repaired["digest"].as_str().unwrap())
+        peer.json(&["record", CODE, "--all"]).to_string().contains(repaired["digest"].as_str().unwrap())
     });
     // what was found and repaired by one is not another's to repair
     let theirs = refused(peer, &with(&REPAIR, &[repaired["about"].as_str().unwrap()]));

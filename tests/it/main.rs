@@ -65,6 +65,7 @@ mod two_registries;
 mod unkind_peer;
 mod survival;
 mod terminal;
+mod take_back;
 mod token;
 mod upload;
 mod watching;

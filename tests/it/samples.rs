@@ -84,7 +84,8 @@ fn every_sample_fares_as_it_says_and_together_they_show_everything() {
         }
     }
     let kinds = Kinds::builtin().unwrap();
-    let kinds = kinds.all().filter(|kind| kind.is_record && !kind.layouts.is_empty()).map(|kind| kind.typ.kind.as_str());
+    let kinds =
+        kinds.all().filter(|kind| kind.is_record && !kind.layouts.is_empty()).map(|kind| kind.typ.kind.as_str());
     let others = ["code", "chinese", "older", "utf-8", "utf-8-sig", "gb18030", "csv", "xlsx", "xls", "xml", "jsonl"];
     for wanted in CODES.into_iter().chain(kinds).chain(others) {
         assert!(shown.contains(wanted), "no sample shows {wanted}");

@@ -137,6 +137,7 @@ on_both! {
             faults: (1..=150).flat_map(|row| [fault(row, Some("处罚日期")), fault(row, None)]).collect(),
             quality: vec![tallied("示例甲局", 200), tallied("示例乙局", 100)],
             finished: false,
+            entries: None,
         };
         assert!(db.step_upload(&step, 50).await.unwrap());
         assert!(!db.step_upload(&step, 51).await.unwrap(), "a step counts once");

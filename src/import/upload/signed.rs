@@ -44,8 +44,8 @@ impl Signed {
                 next_row: chunk.next,
                 counts: chunk.counts,
                 faults: chunk.faults,
-                quality: Vec::new(),
                 finished: chunk.last,
+                ..UploadStep::default()
             },
             books: chunk.books,
             month: chunk.month,

@@ -144,7 +144,10 @@ impl Draft {
                 // what is behind it is judged when that is done
                 self.full |= self.unvoided.is_some();
                 let step = self.uploads.len();
-                self.uploads.extend_from_slice(&job.handed_in.uploads);
+                let start = self.base.size + first as u64;
+                let places = Some((start, self.base.size + self.entries.len() as u64)).filter(|(_, end)| *end > start);
+                let placed = |step: &UploadStep| UploadStep { entries: places, ..step.clone() };
+                self.uploads.extend(job.handed_in.uploads.iter().map(placed));
                 let question = self.exchanged.len();
                 self.exchanged.extend_from_slice(&job.handed_in.exchanged);
                 self.jobs.push(Placed {
