@@ -25,7 +25,8 @@ use crate::log::{Class, Origin, TileId};
 use crate::node::answer::Answerer;
 pub use crate::node::answer::MayRead;
 use crate::node::metrics;
-use crate::statement::{Digest, NodeId, Unverified};
+use crate::policy::{HoldCase, Policies};
+use crate::statement::{Audience, Digest, NodeId, Statement, Subject, Unverified};
 use crate::store::statement::{Body, StatementRow};
 use crate::store::{Db, Head, LogRow};
 use crate::trust::registry::{Admission, Registry};
@@ -207,10 +208,16 @@ pub async fn statements(
         return Err(Problem::NotHeld);
     }
     let packed = accepts_zstd(&headers);
+    let policies = api.answerer.as_ref().map(|answerer| answerer.policies.now());
     let encode = move || {
+        let may_hold = |said: &Statement| {
+            let policies = policies.as_deref();
+            (api.may_read)(&said.aud, &log.origin.node, &caller)
+                && policies.is_none_or(|policies| permitted(policies, said, &log.origin.node, &caller))
+        };
         let mut text = String::with_capacity(rows.len() * 1500);
         for row in &rows {
-            text.push_str(body_for(&caller, &log.origin, row, &api.may_read));
+            text.push_str(body_for(&caller, &log.origin, row, &may_hold));
             text.push('\n');
         }
         if text.len() > MAX_STATEMENTS {
@@ -273,9 +280,14 @@ fn first_of(log: &LogRow, n: u64, width: u16) -> Result<u64, Problem> {
     if end <= log.size { Ok(first) } else { Err(Problem::NotHeld) }
 }
 
-/// What of a body this caller gets: a mirrored body goes to its issuer, any body to whom its audience and this node's
-/// groups name. Where the audience cannot be read, only the issuer gets it back.
-fn body_for<'a>(caller: &NodeId, origin: &Origin, row: &'a StatementRow, may_read: &MayRead) -> &'a str {
+/// What of a body this caller gets: a mirrored body goes to its issuer, any body to whom its audience, this node's groups
+/// and policies let have it. Where the audience cannot be read, only the issuer gets it back.
+fn body_for<'a>(
+    caller: &NodeId,
+    origin: &Origin,
+    row: &'a StatementRow,
+    may_hold: &impl Fn(&Statement) -> bool,
+) -> &'a str {
     let jws = match &row.body {
         Body::Here(jws) => jws,
         Body::Withheld => return "withheld",
@@ -283,11 +295,23 @@ fn body_for<'a>(caller: &NodeId, origin: &Origin, row: &'a StatementRow, may_rea
     };
     // an accepted statement's audience agrees with the class of its entry
     let open = row.entry.class == Class::Open && row.verdict == "accepted";
-    let for_caller = || {
-        let audience = Unverified::parse(jws).map(|unverified| unverified.statement().aud.clone());
-        audience.map_or(row.entry.class == Class::Open, |aud| may_read(&aud, &origin.node, caller))
-    };
+    let for_caller =
+        || Unverified::parse(jws).map_or(row.entry.class == Class::Open, |unverified| may_hold(unverified.statement()));
     if open || *caller == origin.node || for_caller() { jws } else { "withheld" }
+}
+
+/// Whether policies let an active peer hold what is addressed to it; what is for everybody is for it too.
+fn permitted(policies: &Policies, said: &Statement, issuer: &NodeId, holder: &NodeId) -> bool {
+    said.aud == Audience::Everyone
+        || policies
+            .may_hold(HoldCase {
+                holder: holder.clone(),
+                active: true,
+                issuer: issuer.clone(),
+                kind: said.typ.kind.clone(),
+                person: matches!(said.sub, Some(Subject::Person { .. })),
+            })
+            .permitted
 }
 
 fn accepts_zstd(headers: &HeaderMap) -> bool {

@@ -10,6 +10,7 @@ use kaopu::store::Db;
 use kaopu::store::statement::Body;
 use serde_json::{Value, json};
 
+use crate::asking::USCC;
 use crate::federation::{Federation, Node, kaopu, said, until};
 
 const MORE: &str = "@id(\"no-repairs-of-huangshan\")\n@reason(\"黄山市的修复暂不认可\")\n\
@@ -132,4 +133,37 @@ fn a_case_is_tried_without_a_server() {
     fs::write(node.dir.join("policy/more.cedar"), policies.collect::<String>()).unwrap();
     let checked = node.run(&["policy", "check"]);
     assert!(checked.status.success(), "the examples of the documentation: {checked:?}");
+}
+
+#[test]
+fn a_policy_withholds_a_body_from_whom_its_audience_names() {
+    let mut federation = Federation::new(&["340500", "310107"]);
+    let issuer = &federation.nodes[0];
+    issuer.done(&["policy", "export", issuer.dir.join("policy").to_str().unwrap()]);
+    let config = fs::read_to_string(issuer.config()).unwrap();
+    fs::write(issuer.config(), format!("policy = \"policy\"\n{config}")).unwrap();
+    federation.start();
+
+    // contracts are shared on conditions, and addressed to the Delta
+    let publish = |number: &str| {
+        let issuer = &federation.nodes[0];
+        let file = issuer.dir.join(format!("{number}.csv"));
+        let head = "主体名称,主体类别,统一社会信用代码,合同编号,合同相对方,签订日期,履行情况,认定单位统一社会信用代码";
+        let row =
+            format!("示例有限公司,法人及非法人组织,{USCC},{number},示例甲方,2026-03-01,已履行,00000000000000000X");
+        fs::write(&file, format!("{head}\n{row}\n")).unwrap();
+        issuer.done(&["import", file.to_str().unwrap(), "--kind", "contract", "--department", "示例局"]);
+        federation.until_in_step();
+    };
+    let known = |number: &str| federation.nodes[1].json(&["record", USCC]).to_string().contains(number);
+    publish("示例-1");
+    until("what is addressed is held", || known("示例-1"));
+
+    let forbid = "@id(\"not-to-putuo\")\nforbid (principal in Region::\"310107\", action == Action::\"hold\", resource)\n\
+                  when { resource.kind == Kind::\"contract\" };\n";
+    fs::write(federation.nodes[0].dir.join("policy/more.cedar"), forbid).unwrap();
+    until("the policy is in force", || federation.nodes[0].journal_text().contains("took in the changed policies"));
+    publish("示例-2");
+    assert!(known("示例-1") && !known("示例-2"));
+    assert!(federation.nodes[0].json(&["record", USCC]).to_string().contains("示例-2"));
 }
