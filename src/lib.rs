@@ -10,7 +10,8 @@
 //!    pull, prove and project it ([`exchange`]), and answer look-ups about the subject from it. Who may hold and ask what,
 //!    and whose repairs take effect, is decided by the node's own policies ([`policy`]).
 //! 4. What is said about it afterwards, repairs above all, goes the same way ([`about`], [`log::event`]).
-//! 5. Whoever has the log, or a copy of it, can check all of that again without trusting anybody ([`audit`]).
+//! 5. Whoever has the log, or a copy of it, can check all of that again without trusting anybody ([`audit`]); so can whoever
+//!    holds a credit report and its evidence ([`report`]).
 //!
 //! The modules stand in that order; `docs/ARCHITECTURE.md` walks through them.
 
@@ -28,6 +29,7 @@ pub mod about;
 pub mod trust;
 pub mod exchange;
 pub mod audit;
+pub mod report;
 pub mod config;
 pub mod node;
 pub mod http;

@@ -19,6 +19,7 @@ pub mod publish;
 pub mod quality;
 pub mod recognise;
 mod reload;
+pub mod report;
 pub mod rotate;
 pub mod serve;
 pub mod status;

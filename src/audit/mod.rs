@@ -17,7 +17,7 @@
 pub mod export;
 pub mod fault;
 pub mod folder;
-mod keys;
+pub(crate) mod keys;
 mod read;
 mod tree;
 pub mod verify;

@@ -1,4 +1,6 @@
-//! `kaopu audit`: export a log to a folder, and verify such a folder anywhere.
+//! `kaopu audit`: export a log to a folder, and verify such a folder, or a report's evidence, anywhere.
+
+mod report;
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write as _};
@@ -31,6 +33,8 @@ pub enum Audit {
     Export(Export),
     /// Verify a log in a folder: needs no configuration, network or database
     Verify(Verify),
+    /// Check a credit report's evidence file: needs no configuration, network or database 核验信用报告
+    Report(report::CheckReport),
 }
 
 /// Write a log, own or mirrored, with its bodies to a folder
@@ -66,6 +70,7 @@ impl Audit {
         match self {
             Self::Export(export) => Box::pin(export.run(shared)).await,
             Self::Verify(verify) => verify.run(shared),
+            Self::Report(report) => report.run(shared),
         }
     }
 }

@@ -18,6 +18,7 @@ mod quality;
 mod recognise;
 mod record;
 mod repair;
+mod report;
 mod serve;
 mod status;
 mod upload;
@@ -77,6 +78,8 @@ enum Command {
     Recognise(recognise::Recognise),
     /// Ask peers about a subject, for a stated purpose; query and answer are kept as proof 信用核查
     Query(query::Query),
+    /// Make a credit report of an enterprise over all regions, to print and to check later 信用报告
+    Report(report::Report),
     /// Read, judge, sign and publish a department's files; each ends in a receipt 回执
     Import(import::Import),
     /// List uploads and show their receipts
@@ -117,6 +120,7 @@ impl Command {
             Self::Record(record) => record.run(&shared).await,
             Self::Recognise(recognise) => recognise.run(&shared).await,
             Self::Query(query) => Box::pin(query.run(&shared)).await,
+            Self::Report(report) => Box::pin(report.run(&shared)).await,
             Self::Import(import) => import.run(&shared).await,
             Self::Upload(upload) => Box::pin(upload.run(&shared)).await,
             Self::Quality(quality) => quality.run(&shared).await,

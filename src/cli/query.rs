@@ -211,7 +211,7 @@ fn as_json(finding: &Finding, known: &[Found], node: &Node) -> Value {
 }
 
 /// `5s`, `800ms`, `1m`.
-fn time(text: &str) -> Result<Duration, String> {
+pub(super) fn time(text: &str) -> Result<Duration, String> {
     let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
     let number: u32 = number.parse().map_err(|_| "a time like 5s or 800ms is expected".to_owned())?;

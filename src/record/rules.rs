@@ -133,6 +133,12 @@ impl Rules {
         let written: Written = toml::from_str(text).map_err(|error| SettingFault::of(file, text, &error))?;
         written.checked().map_err(|(offset, reason)| SettingFault::at(file, text, offset, reason))
     }
+
+    /// The id of the version that is in force on a day.
+    pub fn in_force(&self, day: Date) -> &str {
+        let begun = self.versions.iter().rev().find(|version| version.from.is_none_or(|from| from <= day));
+        begun.or(self.versions.first()).map_or("", |version| &version.id)
+    }
 }
 
 /// Where in the text, and what is wrong there.

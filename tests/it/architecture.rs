@@ -61,6 +61,7 @@ const BELOW: &[(&str, &[&str])] = &[
     ("trust/", &["import", "exchange", "audit", "node", "http", "cli"]),
     ("exchange/", &["import", "audit", "node", "http", "cli"]),
     ("audit/", &["import", "exchange", "node", "http", "cli"]),
+    ("report/", &["import", "exchange", "node", "http", "cli"]),
     ("config.rs", &["import", "exchange", "audit", "node", "http", "cli"]),
     ("http/", &["import", "cli"]),
     ("node.rs", &["import", "cli"]),

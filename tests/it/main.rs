@@ -49,6 +49,7 @@ mod quality;
 mod sample_log;
 mod recognition;
 mod reload;
+mod report;
 mod query;
 mod query_command;
 mod query_faults;
