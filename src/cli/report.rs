@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use kaopu::clock::Clock;
-use kaopu::exchange::finding::{Ask, Finding};
+use kaopu::exchange::finding::{Ask, Finding, Whom};
 use kaopu::exchange::question::About;
 use kaopu::node::lookup;
 use kaopu::node::report::{Wanted, make};
@@ -80,7 +80,7 @@ impl Report {
         let subject = About::of_key(&self.subject)
             .context("a person's key is known to nobody but its issuer; peers cannot be asked by it")?;
         let ask = Ask {
-            subject,
+            subject: Whom::Known(subject),
             purpose: self.purpose,
             basis: self.basis.clone(),
             kinds: Vec::new(),
