@@ -8,6 +8,7 @@ mod folder;
 mod look_up;
 mod news;
 mod nodes;
+mod repair;
 mod samples;
 
 use std::path::PathBuf;
@@ -62,6 +63,9 @@ async fn show(folder: &Folder, exit: bool, running: &mut Option<Running>) -> Res
     say("Kaopu: five cities, five nodes, invented records (示例)");
     say("");
     let new = nodes::make(folder).await?;
+    if new {
+        repair::lay_out_policy(folder).await?;
+    }
     let running = running.insert(nodes::start(folder).await?);
     if new {
         ceremony::enrol(folder).await?;
@@ -91,6 +95,8 @@ async fn show(folder: &Folder, exit: bool, running: &mut Option<Running>) -> Res
 
     say("");
     look_up::show(folder, &SITES[0]).await?;
+    say("");
+    repair::show(folder).await?;
     if exit {
         return Ok(ExitCode::SUCCESS);
     }

@@ -86,7 +86,7 @@ async fn until_active(folder: &Folder, site: &Site, deadline: Instant) -> Result
 }
 
 /// Runs a command at a node as its persons would, and gives its result.
-async fn person(folder: &Folder, site: &Site, words: &[&str]) -> Result<Value> {
+pub async fn person(folder: &Folder, site: &Site, words: &[&str]) -> Result<Value> {
     let mut command: Command = nodes::kaopu();
     command.args(words).args(["--json", "-c"]).arg(folder.config(site));
     let output = command.env("KAOPU_SECRET", SECRET).env("KAOPU_NEW_SECRET", SECRET).output().await;
