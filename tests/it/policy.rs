@@ -5,12 +5,14 @@ use std::io::Write as _;
 use std::process::Stdio;
 
 use kaopu::config::Config;
-use kaopu::statement::{Statement, Unverified};
+use kaopu::statement::{Digest, Statement, Unverified};
 use kaopu::store::Db;
+use kaopu::store::pending::Change;
 use kaopu::store::statement::Body;
 use serde_json::{Value, json};
 
 use crate::asking::USCC;
+use crate::database::on_both;
 use crate::federation::{Federation, Node, kaopu, said, until};
 
 const MORE: &str = "@id(\"no-repairs-of-huangshan\")\n@reason(\"黄山市的修复暂不认可\")\n\
@@ -45,6 +47,31 @@ fn changes(node: &Node) -> Vec<Statement> {
         _ => None,
     });
     said.filter(|statement| statement.body.get("of") == Some(&json!("policy"))).collect()
+}
+
+on_both! {
+    async fn a_set_comes_into_force_once_and_can_be_read_later(database: Database) {
+        let db = database.open().await;
+        let change = |at_ms| Change {
+            about: "policy", subject: "policies", action: "in-force", by: "示例", reason: None, digest: None, at_ms,
+        };
+        let [one, other] = [Digest([1; 32]), Digest([2; 32])];
+        assert_eq!(db.policies_in_force().await.unwrap(), None);
+        // whoever sees it second does not tell it again
+        assert!(db.put_policies(one, b"{}", &change(1)).await.unwrap());
+        assert!(!db.put_policies(one, b"{}", &change(2)).await.unwrap());
+        assert!(db.put_policies(other, b"[]", &change(3)).await.unwrap());
+        assert!(db.put_policies(one, b"{}", &change(4)).await.unwrap());
+        assert_eq!(db.policies_in_force().await.unwrap(), Some(one.to_string()));
+        assert_eq!(db.policy_files(other).await.unwrap().as_deref(), Some(&b"[]"[..]));
+        assert_eq!(db.policy_files(Digest([3; 32])).await.unwrap(), None);
+        let mut told = Vec::new();
+        while let Some(change) = db.take_change(10).await.unwrap() {
+            told.push(change.at_ms);
+            db.end_change(change.id).await.unwrap();
+        }
+        assert_eq!(told, [1, 3, 4]);
+    }
 }
 
 #[test]
