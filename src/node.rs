@@ -5,6 +5,7 @@ pub mod aside;
 pub mod answer;
 mod ask;
 pub mod authority;
+pub mod check;
 pub mod calendar;
 pub mod cosigned;
 pub mod doctor;

@@ -3,7 +3,7 @@
 //! It ends with 0 when every file was read to its end, whatever the receipts say of its rows; with 1 when a file was no
 //! upload at all, or was not finished.
 
-mod progress;
+pub(super) mod progress;
 pub mod receipts;
 
 use std::io::Write as _;

@@ -7,6 +7,7 @@ mod dispute;
 mod doctor;
 mod import;
 mod audit;
+mod check;
 mod federation;
 mod init;
 mod key;
@@ -80,6 +81,8 @@ enum Command {
     Query(query::Query),
     /// Make a credit report of an enterprise over all regions, to print and to check later 信用报告
     Report(report::Report),
+    /// Check a list of names and codes; the same sheet comes back with what is known of each 批量核查
+    Check(check::Check),
     /// Read, judge, sign and publish a department's files; each ends in a receipt 回执
     Import(import::Import),
     /// List uploads and show their receipts
@@ -121,6 +124,7 @@ impl Command {
             Self::Recognise(recognise) => recognise.run(&shared).await,
             Self::Query(query) => Box::pin(query.run(&shared)).await,
             Self::Report(report) => Box::pin(report.run(&shared)).await,
+            Self::Check(check) => Box::pin(check.run(&shared)).await,
             Self::Import(import) => import.run(&shared).await,
             Self::Upload(upload) => Box::pin(upload.run(&shared)).await,
             Self::Quality(quality) => quality.run(&shared).await,

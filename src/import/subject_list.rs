@@ -2,11 +2,12 @@
 
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::form::{self, Reading};
-use super::{Cell, NotAnUpload, SourceRow, sheet};
+use super::{Cell, NotAnUpload, Sheet, SourceRow, sheet};
 use crate::record::{FaultCode, Uscc, identifier};
 use crate::statement::kind::Member;
 use crate::statement::{Kind, Kinds};
@@ -15,7 +16,10 @@ use crate::store::upload::FaultRow;
 /// Kinds whose headers a list may have: of registrations 企业名称 and 统一社会信用代码, of penalties those of 行政相对人.
 const KINDS: [&str; 2] = ["registration", "penalty"];
 
-/// A row of a list.
+/// Headers that a list alone has.
+const SCHEMA: &str = include_str!("subject_list.json");
+
+/// A subject of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
     /// Counted from 1 over the data rows.
@@ -35,45 +39,87 @@ pub struct SubjectList {
     pub faults: Vec<FaultRow>,
 }
 
-/// Reads a list through.
-pub fn read(path: &Path, kinds: &Kinds) -> Result<SubjectList, NotAnUpload> {
+/// A file that is a list.
+#[derive(Clone, Debug)]
+pub struct List {
+    /// The file.
+    pub sheet: Sheet,
+    kind: Arc<Kind>,
+}
+
+/// A row of a list as it came, and whom it names.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// The row.
+    pub source: SourceRow,
+    /// Whom it names, or what is wrong with it.
+    pub judged: Result<Listed, FaultRow>,
+    /// What is to be known of one that names somebody.
+    pub warning: Option<FaultRow>,
+}
+
+/// Opens a list; it is read through once.
+pub fn open(path: &Path, kinds: &Kinds) -> Result<List, NotAnUpload> {
     let mut first = None;
-    for kind in KINDS.iter().filter_map(|name| kinds.newest(name)) {
-        match sheet::open(path, kind) {
-            Ok(sheet) => return rows(&sheet, kind),
+    let own = Kind::read("subject_list.json", SCHEMA).ok().map(Arc::new);
+    for kind in own.into_iter().chain(KINDS.iter().filter_map(|name| kinds.newest(name).cloned())) {
+        match sheet::open(path, &kind) {
+            Ok(sheet) => return Ok(List { sheet, kind }),
             Err(error) => first = first.or(Some(error)),
         }
     }
     Err(first.unwrap_or(NotAnUpload::Empty))
 }
 
-fn rows(sheet: &super::Sheet, kind: &Kind) -> Result<SubjectList, NotAnUpload> {
-    let layout = &kind.layouts[sheet.columns.layout].name;
-    let members = kind.subject.as_ref();
-    let column = |name: Option<&String>| -> Option<(usize, &Member)> {
-        let at = kind.position(name?)?;
-        let column = sheet.columns.members.iter().position(|member| *member == Some(at))?;
-        Some((column, &kind.members[at]))
-    };
-    let columns = Of {
-        name: column(members.map(|members| &members.name)),
-        uscc: column(members.and_then(|members| members.uscc.as_ref())),
-        registration: column(members.and_then(|members| members.registration.as_ref())),
-        layout,
-        headers: &sheet.columns.headers,
-    };
+/// Reads a list through.
+pub fn read(path: &Path, kinds: &Kinds) -> Result<SubjectList, NotAnUpload> {
     let mut list = SubjectList::default();
-    sheet.each::<NotAnUpload>(|row| {
-        match columns.judge(&row) {
-            Ok((listed, warning)) => {
-                list.good.push(listed);
-                list.faults.extend(warning);
-            }
+    open(path, kinds)?.each::<NotAnUpload>(|row| {
+        match row.judged {
+            Ok(listed) => list.good.push(listed),
             Err(fault) => list.faults.push(fault),
         }
+        list.faults.extend(row.warning);
         Ok(ControlFlow::Continue(()))
     })?;
     Ok(list)
+}
+
+impl List {
+    /// Calls back with each row until it breaks off.
+    pub fn each<E: From<NotAnUpload>>(&self, mut each: impl FnMut(Row) -> Result<ControlFlow<()>, E>) -> Result<(), E> {
+        let columns = self.columns();
+        self.sheet.each(|source| {
+            let (judged, warning) = match columns.judge(&source) {
+                Ok((listed, warning)) => (Ok(listed), warning),
+                Err(fault) => (Err(fault), None),
+            };
+            each(Row { source, judged, warning })
+        })
+    }
+
+    /// Which columns hold codes.
+    pub fn code_columns(&self) -> Vec<usize> {
+        let columns = self.columns();
+        [columns.uscc, columns.registration].into_iter().flatten().map(|(at, _)| at).collect()
+    }
+
+    fn columns(&self) -> Of<'_> {
+        let Self { sheet, kind } = self;
+        let members = kind.subject.as_ref();
+        let column = |name: Option<&String>| -> Option<(usize, &Member)> {
+            let at = kind.position(name?)?;
+            let column = sheet.columns.members.iter().position(|member| *member == Some(at))?;
+            Some((column, &kind.members[at]))
+        };
+        Of {
+            name: column(members.map(|members| &members.name)),
+            uscc: column(members.and_then(|members| members.uscc.as_ref())),
+            registration: column(members.and_then(|members| members.registration.as_ref())),
+            layout: &kind.layouts[sheet.columns.layout].name,
+            headers: &sheet.columns.headers,
+        }
+    }
 }
 
 /// Where the columns are.
@@ -159,6 +205,8 @@ mod tests {
         );
         assert_eq!(by_number.good[0].key.as_deref(), Some("reg:110108000000016"));
         assert_eq!(by_number.faults[0].code, "E203");
+        let named = list("序号,名称,社会信用代码\n1,示例,91350100M000100Y43\n");
+        assert_eq!(named.good[0].name.as_deref(), Some("示例"));
         assert_eq!(list("统一社会信用代码\n91350100M000100Y43\n").good.len(), 1);
     }
 }

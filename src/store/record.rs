@@ -57,6 +57,7 @@ const RECORDS_ABOUT: &str = "SELECT s.log, s.idx, s.class, s.digest, s.verdict, 
      WHERE s.subject = $2 AND s.kind = $3 AND s.verdict = 'accepted' ORDER BY s.log, s.idx LIMIT $4";
 const BEGINNING: &str =
     "SELECT key, name FROM subject WHERE folded >= $1 AND folded < $2 ORDER BY folded, key LIMIT $3";
+const CALLED: &str = "SELECT DISTINCT key FROM subject WHERE folded = $1 ORDER BY key LIMIT $2";
 const CONTAINING: &str = "SELECT key, name FROM subject WHERE folded LIKE $1 ESCAPE '!' ORDER BY folded, key LIMIT $2";
 
 impl Db {
@@ -108,6 +109,17 @@ impl Db {
             .bind(i64::from(limit))
             .fetch_all(c))?;
         rows.into_iter().map(StatementRow::try_from).collect()
+    }
+
+    /// The keys of subjects of exactly this name, brackets and width apart; at most `limit`.
+    pub async fn subjects_called(&self, name: &str, limit: u32) -> Result<Vec<String>, StoreError> {
+        let folded = fold(name);
+        if folded.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows: Vec<(String,)> =
+            on!(read self, c => sqlx::query_as(CALLED).bind(&folded).bind(i64::from(limit)).fetch_all(c))?;
+        Ok(rows.into_iter().map(|(key,)| key).collect())
     }
 
     /// Subjects whose folded name begins with the folded text, else contains it; at most `limit`.

@@ -190,6 +190,11 @@ impl Kinds {
 }
 
 impl Kind {
+    /// Reads a schema file that belongs to no set of kinds; `file` is named in what is wrong.
+    pub fn read(file: &str, text: &str) -> Result<Self, SchemaError> {
+        schema_file::read(text).map_err(|reason| SchemaError { file: file.to_owned(), reason })
+    }
+
     /// A member by name.
     pub fn member(&self, name: &str) -> Option<&Member> {
         self.position(name).map(|at| &self.members[at])
