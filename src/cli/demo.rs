@@ -97,6 +97,8 @@ async fn show(folder: &Folder, exit: bool, running: &mut Option<Running>) -> Res
     look_up::show(folder, &SITES[0]).await?;
     say("");
     repair::show(folder).await?;
+    say("");
+    repair::report(folder).await?;
     if exit {
         return Ok(ExitCode::SUCCESS);
     }

@@ -88,6 +88,28 @@ pub async fn show(folder: &Folder) -> Result<()> {
     Ok(())
 }
 
+/// Prints the enterprise's report over all regions, and checks it as anybody could.
+pub async fn report(folder: &Folder) -> Result<()> {
+    let (site, (code, name)) = (&SITES[0], samples::ENTERPRISE);
+    let page = folder.of(site).join("report.html");
+    let make = nodes::kaopu()
+        .args(["report", code, "--purpose", "award", "--basis", "示例：表彰评优前核查", "-c"])
+        .arg(folder.config(site))
+        .arg("--html")
+        .arg(&page)
+        .output();
+    nodes::done("report", make.await)?;
+    let evidence = page.with_extension("evidence.jsonl");
+    nodes::done("audit report", nodes::kaopu().args(["audit", "report"]).arg(&evidence).output().await)?;
+    say(&format!(
+        "{} {} made a credit report 信用报告 of {name}, and its evidence checks without any node:",
+        site.id, site.name
+    ));
+    say(&format!("  {}", page.display()));
+    say(&format!("  {} audit report {}", this_program(), evidence.display()));
+    Ok(())
+}
+
 /// What the partners made of a repair, once all have decided.
 async fn decided(folder: &Folder, issuer: &Site, repair: &str) -> Result<Vec<Value>> {
     let deadline = Instant::now() + DECIDED_WITHIN;
