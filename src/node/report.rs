@@ -155,7 +155,7 @@ impl Around {
 /// A record that is shown: known here, or only heard of.
 enum Shown<'a> {
     Found(&'a Found),
-    Heard(&'a Stated, Standing),
+    Heard(&'a Stated, Box<Standing>),
 }
 
 /// Which records are shown, and which have ended.
@@ -177,7 +177,7 @@ fn part<'a>(found: &'a [Found], view: &View<'_>, heard: &'a [Finding]) -> (Vec<S
         // it comes behind all that is here, and nothing that was said of it is known here
         let standing = view.standing(&stated.statement, (1, u64::MAX), true, &Life::default());
         if standing.shared {
-            shown.push(Shown::Heard(stated, standing));
+            shown.push(Shown::Heard(stated, Box::new(standing)));
         }
     }
     (shown, ended)
@@ -203,7 +203,7 @@ impl Shown<'_> {
             }
             Self::Heard(stated, standing) => {
                 let behind = Behind { node: stated.statement.iss.clone(), place: None, jws: stated.jws.clone() };
-                (quotes.quote(&stated.statement, stated.digest, behind), false, standing, Vec::new())
+                (quotes.quote(&stated.statement, stated.digest, behind), false, &**standing, Vec::new())
             }
         };
         let whole = heard.iter().find(|finding| finding.complete && finding.node == stated.issuer);

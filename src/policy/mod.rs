@@ -1,7 +1,7 @@
 //! Access and recognition, decided by Cedar policies: who may hold and ask what, for which purpose, and whose repairs take
 //! effect here. Pure but for reading a folder.
 //!
-//! [`files`] finds the texts, [`read`] takes them or says where their fault is, [`Policies`] is the set that decides, asked by
+//! `files` finds the texts, `read` takes them or says where their fault is, [`Policies`] is the set that decides, asked by
 //! way of [`AskCase`], [`HoldCase`] and [`RepairCase`]; [`InForce`] is the one that a running node goes by. `docs/POLICY.md`
 //! tells how policies are written.
 

@@ -47,9 +47,12 @@ fn jws_of(node: &Node) -> String {
 
 /// Introduces a node, and waits as long as it is told to where it comes too often.
 fn introduce_in_turn(url: &str, secret: &str, jws: &str) -> Result<(), String> {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
     loop {
         match introduce(url, secret, jws) {
-            Err(answer) if answer.starts_with("asks to wait") => std::thread::sleep(std::time::Duration::from_secs(1)),
+            Err(answer) if answer.starts_with("asks to wait") => {
+                runtime.block_on(tokio::time::sleep(Duration::from_secs(1)));
+            }
             outcome => return outcome,
         }
     }

@@ -96,7 +96,7 @@ async fn mirrored() -> (Pair, Verified) {
     (pair, done)
 }
 
-fn item<'a>(report: &'a Report, number: u64) -> Option<&'a Item> {
+fn item(report: &Report, number: u64) -> Option<&Item> {
     let number = format!("示例罚字〔2026〕第{number}号");
     report.items().find(|item| item.stated.body["number"] == *number)
 }
@@ -114,7 +114,7 @@ async fn a_report_has_what_may_be_shared_and_says_how_it_stands() {
     assert_eq!(marks(4), None, "what was repaired and recognised is shown to nobody");
     assert!(!evidence.file.contains(&repaired.digest().to_string()), "nor is its repair");
     assert_eq!(report.repairs.len(), 1);
-    assert_eq!(report.repairs[0].silent, [pair.asker.city.node.clone()]);
+    assert_eq!(report.repairs[0].silent, std::slice::from_ref(&pair.asker.city.node));
     let covered: Vec<_> = report.regions.iter().map(|it| (it.node.as_str(), it.items, it.covered)).collect();
     assert_eq!(covered, [("310107", 0, true), ("340500", 3, true)]);
     assert_eq!(report.regions[1].logs[0].size, Some(298));

@@ -81,7 +81,8 @@ fn a_follower_hears_of_what_a_partner_publishes_also_after_a_kill() {
     let told = inbox(&federation.nodes[1]);
     let mut ids: Vec<_> = told.as_array().unwrap().iter().map(|it| format!("340500-{}", it["id"])).collect();
     let mut got: Vec<_> = receiver.taken().iter().map(|got| got.id.clone()).collect();
-    (ids.sort(), got.sort());
+    ids.sort();
+    got.sort();
     got.dedup();
     assert_eq!(got, ids);
     let key = public_key(&federation.nodes[1]);
@@ -138,7 +139,8 @@ fn two_servers_on_one_postgresql_tell_once() {
     let places = inbox.as_array().unwrap().iter().map(|it| (it["origin"].to_string(), it["index"].as_u64()));
     let mut places: Vec<_> = places.collect();
     let all = places.len();
-    (places.sort(), places.dedup());
+    places.sort();
+    places.dedup();
     assert_eq!(places.len(), all, "each once");
     let node: NodeId = "340500".parse().unwrap();
     assert!(receiver.taken().iter().all(|got| got.payload["iss"] == node.as_str()));
