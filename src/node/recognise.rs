@@ -92,16 +92,37 @@ impl Recogniser {
         }
     }
 
-    /// Goes on deciding what comes.
+    /// Goes on deciding what comes, and tells each day what is due of that which waits for a person.
     pub async fn keep_deciding(self) {
         let mut rng = rng();
+        let mut told = None;
         loop {
+            let today = self.clock.today();
+            if told != Some(today) {
+                told = Some(today);
+                self.tell_due().await;
+            }
             match self.decide_new(&mut rng).await {
                 Ok(AT_ONCE..) => continue,
                 Ok(_) => {}
                 Err(error) => tracing::error!(%error, "cannot decide on repairs of peers; trying again"),
             }
             tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    async fn tell_due(&self) {
+        match self.due().await {
+            Ok(due) => {
+                for one in due {
+                    let deadline = one.partners.first().map(|partner| partner.deadline.as_str()).unwrap_or_default();
+                    tracing::warn!(
+                        repair = %one.digest, of = %one.issuer, deadline,
+                        "a repair of a partner waits for a person, and is due: `kaopu recognise decide`"
+                    );
+                }
+            }
+            Err(error) => tracing::error!(%error, "cannot tell which repairs wait for a person"),
         }
     }
 

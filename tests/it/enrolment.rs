@@ -51,7 +51,7 @@ fn introduce_in_turn(url: &str, secret: &str, jws: &str) -> Result<(), String> {
     loop {
         match introduce(url, secret, jws) {
             Err(answer) if answer.starts_with("asks to wait") => {
-                runtime.block_on(tokio::time::sleep(Duration::from_secs(1)));
+                runtime.block_on(async { tokio::time::sleep(Duration::from_secs(1)).await });
             }
             outcome => return outcome,
         }

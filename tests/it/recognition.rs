@@ -139,6 +139,10 @@ async fn a_repair_takes_effect_where_it_is_recognised(kind: Kind) {
     let waiting = deciding.waiting().await.unwrap();
     assert_eq!(waiting.iter().map(|one| one.digest).collect::<Vec<_>>(), [repairs[1].digest()]);
     assert!(!waiting[0].partners[0].late && waiting[0].partners[0].deadline > today, "{waiting:?}");
+    // it is told of a working day before its last one
+    assert!(deciding.due().await.unwrap().is_empty());
+    let later = Clock::fixed((NOW + 2 * 86_400) * 1000);
+    assert_eq!(Recogniser { clock: later, ..partner.recogniser() }.due().await.unwrap().len(), 1);
     let early = deciding.overview(&repairs[2].digest()).await.unwrap();
     assert_eq!(early.partners[0].outcome, "refused");
     let said = partner.sees(numbers[2]).await.said;

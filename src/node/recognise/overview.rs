@@ -69,6 +69,15 @@ impl Recogniser {
         Ok(waiting)
     }
 
+    /// What waits for a person and is due by the next working day, or late.
+    pub async fn due(&self) -> Result<Vec<Overview>, RecogniseError> {
+        let soon = self.calendar.deadline(self.clock.today(), 1).date.to_string();
+        let mut due = self.waiting().await?;
+        // dates as text stand in the order of days
+        due.retain(|one| one.partners.iter().any(|partner| partner.deadline <= soon));
+        Ok(due)
+    }
+
     /// What is made of a repair or revocation: here, or of this node's own, at each partner.
     pub async fn overview(&self, digest: &Digest) -> Result<Overview, RecogniseError> {
         let case = self.any_case(digest).await?;
