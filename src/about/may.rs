@@ -1,9 +1,9 @@
 //! Whether an event may be said now: what every node would refuse, and what this node's rules of dates do not let it say.
 
-use crate::log::event::{At, Life, Lives, RecordPlace, Target};
+use crate::log::event::{At, Life, Lives, RecordPlace, Target, facts};
 use crate::log::judge::NotAccepted;
 use crate::record::event::RepairType;
-use crate::record::{Event, Facts, NotRepairable, Place, Rules, Said, date, repair_allowed};
+use crate::record::{NotRepairable, Rules, date, repair_allowed};
 use crate::statement::kind::About;
 use crate::statement::{Digest, NotAbout, Refused, Statement};
 
@@ -58,22 +58,10 @@ pub fn may_be_said(about: &About, event: &Statement, lives: &Lives, rules: &Rule
     {
         let life = lives.lives.get(&place);
         let at = life.and_then(|life| life.version).unwrap_or_default();
-        let facts = Facts::of(&place.kind, &place.issuer, place_of(at), &record.body, true);
-        let said: Vec<Said> = life.into_iter().flat_map(|life| &life.said).filter_map(said).collect();
-        repair_allowed(&facts, &said, rules, of, decided).map_err(MayNot::Repair)?;
+        let told = life.map(Life::told).unwrap_or_default();
+        repair_allowed(&facts(record, at, true), &told, rules, of, decided).map_err(MayNot::Repair)?;
     }
     Ok(place)
-}
-
-/// What was said, reduced to what a status depends on.
-pub fn said(said: &crate::log::event::Said) -> Option<Said> {
-    let statement = &said.statement;
-    let event = Event::of(&statement.typ.kind, &statement.refs, &statement.body)?;
-    Some(Said { digest: said.digest, by: statement.iss.clone(), place: place_of(said.at), event })
-}
-
-fn place_of((generation, index): At) -> Place {
-    Place { generation: generation.into(), index }
 }
 
 /// Whether the same was said already by the same node, and still stands: about the same record, whichever of its versions.

@@ -20,6 +20,7 @@ use kaopu::import::upload::{Import as Run, Origin};
 use kaopu::import::{self, NotAnUpload, PersonKey, Receipt, Sheet};
 
 use kaopu::import::weigh::Punctuality;
+use kaopu::record::Calendar;
 use kaopu::statement::Kind;
 use kaopu::trust::keys::{Passphrases, file::read_sealed};
 
@@ -75,10 +76,10 @@ async fn run(args: &Import, shared: &Shared, target: Option<&Target>) -> Result<
         persons: Arc::new(person_key(&node.config.files.keys, &node.passphrases)?),
         records: node.records.clone(),
         clock: node.clock.clone(),
-        punctuality: Punctuality::new(node.config.calendar()?, &node.config.rules()?),
+        punctuality: Punctuality::new(Calendar::clone(&node.calendar), &node.rules),
     };
     let acts = match kind.about {
-        Some(_) => Some(Acts { import: run.clone(), kinds: node.kinds.clone(), office: node.office()? }),
+        Some(_) => Some(Acts { import: run.clone(), kinds: node.kinds.clone(), office: node.office() }),
         None => None,
     };
     let mut all_finished = true;

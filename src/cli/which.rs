@@ -119,7 +119,7 @@ async fn say_on(
         let known: Vec<&str> = node.kinds.all().filter(|k| k.is_record).map(|k| k.typ.kind.as_str()).collect();
         bail!("--kind {}: records are of these kinds: {}", sought.kind, known.join(", "));
     }
-    let spoken = Box::pin(node.office()?.say(kind, named, body(node)?, rehearsal)).await?;
+    let spoken = Box::pin(node.office().say(kind, named, body(node)?, rehearsal)).await?;
     Ok((spoken, kind.title.clone()))
 }
 

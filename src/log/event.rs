@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 
 use super::judge::NotAccepted;
+use crate::record::{Event, Facts, Place, Said as Told};
 use crate::statement::kind::{About, By};
 use crate::statement::{Audience, Digest, Kind, NodeId, NotAbout, Statement};
 
@@ -151,7 +152,26 @@ fn contains(aud: &Audience, other: &Audience) -> bool {
     }
 }
 
+/// What of a version of a record its standing depends on.
+pub fn facts(record: &Statement, at: At, current: bool) -> Facts {
+    Facts::of(&record.typ.kind, &record.iss, place(at), &record.body, current)
+}
+
+fn place((generation, index): At) -> Place {
+    Place { generation: generation.into(), index }
+}
+
 impl Life {
+    /// What was said, as a standing depends on it.
+    pub fn told(&self) -> Vec<Told> {
+        let told = self.said.iter().filter_map(|said| {
+            let statement = &said.statement;
+            let event = Event::of(&statement.typ.kind, &statement.refs, &statement.body)?;
+            Some(Told { digest: said.digest, by: statement.iss.clone(), place: place(said.at), event })
+        });
+        told.collect()
+    }
+
     /// What depends on what was said before.
     fn allows(&self, event: &Statement, target: &Statement, place: &RecordPlace, at: At) -> Result<(), NotAbout> {
         let before = Before { life: self, issuer: &place.issuer, at };

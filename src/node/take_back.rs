@@ -144,7 +144,7 @@ impl Node {
         reason: &str,
         mut progress: impl FnMut(TakenBack),
     ) -> Result<TakenBack, TakeBackError> {
-        let (office, mut so_far) = (self.office()?, TakenBack::default());
+        let (office, mut so_far) = (self.office(), TakenBack::default());
         let Some(kind) = self.kinds.newest("withdrawal") else { return Ok(so_far) };
         let logs = self.db.logs().await?;
         for span in self.db.spans(upload).await? {

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::{RecogniseError, Recogniser};
-use crate::log::event::{At, Life, Lives, RecordPlace, Target};
-use crate::node::view::{View, facts, said};
+use crate::log::event::{At, Life, Lives, RecordPlace, Target, facts};
+use crate::node::view::View;
 use crate::record::event::RepairType;
 use crate::record::{date, repair_allowed};
 use crate::statement::{Digest, NodeId, Statement};
@@ -90,7 +90,7 @@ impl Case {
         let Some(of) = of else { return Err("the repair does not say of which type it is".to_owned()) };
         // whether the record had been withdrawn or repaired by then was judged with the log: here only dates are asked
         let facts = facts(&self.record.1, at, true);
-        repair_allowed(&facts, &said(&before), view.rules, of, decided).map_err(|why| why.to_string())
+        repair_allowed(&facts, &before.told(), view.rules, of, decided).map_err(|why| why.to_string())
     }
 
     /// Where it stands in its issuer's log.
