@@ -2,7 +2,6 @@
 
 mod aside;
 
-use std::collections::{HashMap, HashSet};
 use std::process::ExitCode;
 
 use kaopu::clock::Clock;
@@ -11,7 +10,7 @@ use kaopu::node::lookup::{self, Found};
 use kaopu::node::status::spoken_span;
 use kaopu::node::view::View;
 use kaopu::record::Status;
-use kaopu::statement::{Digest, Kinds, Typ};
+use kaopu::statement::{Kinds, Typ};
 use kaopu::store::Db;
 use kaopu::store::record::SubjectRow;
 use serde_json::{Map, Value};
@@ -98,26 +97,10 @@ impl Record {
     }
 }
 
-/// Takes away what is not shared any more, and its versions; gives how many records that were.
+/// Takes away what is not shared any more; gives how many records that were.
 fn hide(found: &mut Vec<Found>) -> usize {
-    let ended = |record: &Found| {
-        matches!(record.status, Status::Expired | Status::Shielded | Status::Repaired | Status::Withdrawn)
-    };
-    let replaced: HashMap<Digest, Digest> =
-        found.iter().filter_map(|record| Some((record.replaces?, record.digest))).collect();
-    let mut hidden: HashSet<Digest> = found.iter().filter(|record| ended(record)).map(|record| record.digest).collect();
-    let records = hidden.len();
-    for record in found.iter() {
-        // from an old version along to the current one; as many steps as there are records
-        let mut newest = record.digest;
-        for _ in 0..replaced.len() {
-            newest = replaced.get(&newest).copied().unwrap_or(newest);
-        }
-        if hidden.contains(&newest) {
-            hidden.insert(record.digest);
-        }
-    }
-    found.retain(|record| !hidden.contains(&record.digest));
+    let records = found.iter().filter(|version| version.ended && version.status != Status::Superseded).count();
+    found.retain(|version| !version.ended);
     records
 }
 

@@ -39,6 +39,9 @@ pub struct Found {
     pub why: String,
     /// The same in full: whether it may be shown, shared and used, why and until when, its severity and marks.
     pub standing: Standing,
+    /// It is a version of a record that is not shared any more: repaired, shielded, expired or withdrawn. Auditors alone see
+    /// it, with the reason.
+    pub ended: bool,
     /// Who states it.
     pub issuer: NodeId,
     /// When, RFC 3339.
@@ -134,6 +137,13 @@ pub async fn about(db: &Db, view: &View<'_>, subject: &str) -> Result<Vec<Found>
     let places: HashSet<RecordPlace> = records.iter().filter_map(|record| record.place.clone()).collect();
     let lives = db.lives(&[], &places).await?.lives;
     let mut found: Vec<Found> = records.iter().map(|record| Found::of(record, &lives, view)).collect();
+    let of = |record: &Record<'_>, found: &Found| record.place.clone().filter(|_| found.has_ended());
+    let ended: HashSet<RecordPlace> =
+        records.iter().zip(&found).filter_map(|(record, found)| of(record, found)).collect();
+    for (record, found) in records.iter().zip(&mut found) {
+        // its earlier versions with it
+        found.ended = found.has_ended() || record.place.as_ref().is_some_and(|place| ended.contains(place));
+    }
     found.sort_by(|a, b| (&b.issued, &b.origin.node, b.index).cmp(&(&a.issued, &a.origin.node, a.index)));
     Ok(found)
 }
@@ -164,6 +174,7 @@ impl Found {
             status: standing.status,
             why: standing.reason.title(),
             standing,
+            ended: false,
             issuer: statement.iss.clone(),
             issued: statement.iat.checked_mul(1000).and_then(time).unwrap_or_default(),
             subject: statement.sub.as_ref().map(|sub| sub.key()).unwrap_or_default(),
@@ -179,6 +190,11 @@ impl Found {
                 age: view.clock.now_ms().saturating_sub(head.seen_ms).max(0) / 1000,
             }),
         }
+    }
+
+    /// Whether this version itself has come to an end. One that was replaced has not: the version in its place says.
+    fn has_ended(&self) -> bool {
+        matches!(self.status, Status::Expired | Status::Shielded | Status::Repaired | Status::Withdrawn)
     }
 }
 
