@@ -243,35 +243,6 @@ fn what_cannot_be_evaluated_denies_and_is_told() {
     }
 }
 
-/// How long a decision takes: `cargo test --release --lib policy::tests::how_long -- --ignored --nocapture`.
-#[test]
-#[ignore = "a measurement"]
-#[expect(clippy::print_stdout, reason = "it measures")]
-fn how_long_a_decision_takes() {
-    let each = |what: &str, rounds: u32, mut work: Box<dyn FnMut(u32)>| {
-        let begun = std::time::Instant::now();
-        (0..rounds).for_each(&mut *work);
-        println!("{what}: {:.2} µs", begun.elapsed().as_secs_f64() * 1e6 / f64::from(rounds));
-    };
-    fn ask(asker: &NodeId, kinds: &[&str]) {
-        let (purpose, basis) = (Purpose::Approval, true);
-        let case = AskCase { asker, active: true, purpose, basis, person: false, authorised: false, kinds };
-        drop(builtin().may_ask(&case));
-    }
-    let (policies, asker) = (builtin(), node("341200"));
-    each("load", 20, Box::new(|_| drop(Policies::builtin(known()).unwrap())));
-    each("may_ask, one kind, for the first time", 5_000, {
-        Box::new(|n| ask(&node(&format!("{n:06}")), &["penalty"]))
-    });
-    let again = asker.clone();
-    each("may_ask, one kind, again", 100_000, Box::new(move |_| ask(&again, &["penalty"])));
-    each("may_ask, ten kinds, again", 100_000, {
-        let ten = "registration licence penalty judgment listing contract commitment grade honour voluntary";
-        Box::new(move |_| ask(&asker, &ten.split(' ').collect::<Vec<_>>()))
-    });
-    each("decide_recognition", 5_000, Box::new(|_| drop(policies.decide_recognition(&repair()))));
-}
-
 /// Any condition on a repair, as an author might write it.
 fn condition() -> impl Strategy<Value = String> {
     prop_oneof![
