@@ -5,13 +5,14 @@ use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER};
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use reqwest::RequestBuilder;
 use tokio::sync::Semaphore;
 
 use super::Fault;
 use super::bodies::{lines, unpack};
+use super::reply::{Answer, into_text, malformed, problem, retry_after, words};
 use super::standing::{Introduction, Standing};
 use crate::clock::Clock;
 use crate::log::tile::{self, FULL};
@@ -360,40 +361,4 @@ impl Patience {
     fn and(self, wait: Duration) -> Self {
         Self { whole: self.whole + wait, ..self }
     }
-}
-
-struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Vec<u8>,
-}
-
-fn into_text(what: &'static str, bytes: Vec<u8>) -> Result<String, Fault> {
-    String::from_utf8(bytes).map_err(|_| Fault::Format { what, why: "not UTF-8".to_owned() })
-}
-
-fn malformed(what: &'static str, error: impl std::fmt::Display) -> Fault {
-    Fault::Format { what, why: error.to_string() }
-}
-
-/// What a problem says of itself: the last part of its `type`, else nothing.
-fn problem(body: &[u8]) -> String {
-    let problem: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
-    let name = problem["type"].as_str().and_then(|t| t.strip_prefix("urn:kaopu:problem:")).unwrap_or("no reason given");
-    name.chars().filter(|c| !c.is_control()).take(80).collect()
-}
-
-/// How long to wait; a peer may ask for a second to an hour.
-fn retry_after(headers: &HeaderMap) -> Duration {
-    let seconds = headers.get(RETRY_AFTER).and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok()).unwrap_or(5);
-    Duration::from_secs(u64::clamp(seconds, 1, 3600))
-}
-
-/// The innermost reason: the outer ones only repeat the address.
-fn words(error: &reqwest::Error) -> String {
-    let mut reason: &dyn std::error::Error = error;
-    while let Some(source) = reason.source() {
-        reason = source;
-    }
-    reason.to_string()
 }

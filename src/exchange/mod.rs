@@ -3,6 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `client.rs` | one peer's interface, asked under limits |
+//! | `reply.rs` | what it replied, read with suspicion |
 //! | `bodies.rs` | the bodies of a bundle, unpacked within bounds |
 //! | `watch.rs` | news of grown logs, for requests held open |
 //! | `pull.rs` | the feeds: one a mirrored log, kept in step with the registry |
@@ -53,6 +54,7 @@ pub mod push;
 pub mod query;
 pub mod question;
 pub mod reach;
+mod reply;
 pub mod source;
 pub mod standing;
 pub mod tell;
