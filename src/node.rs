@@ -23,6 +23,7 @@ mod reload;
 pub mod report;
 pub mod rotate;
 pub mod serve;
+pub mod settings;
 pub mod status;
 pub mod take_back;
 pub mod view;
@@ -35,6 +36,7 @@ use std::sync::Arc;
 use rand::CryptoRng;
 use rand::rngs::StdRng;
 
+use self::settings::Settings;
 use self::view::View;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
@@ -42,7 +44,7 @@ use crate::log::Origin;
 use crate::log::appender::{AppendError, Appender};
 use crate::log::origin::LogName;
 use crate::policy::{InForce, PolicyFaults};
-use crate::record::{Calendar, Rules};
+use crate::record::Rules;
 use crate::statement::kind::SchemaError;
 use crate::statement::{Kinds, NodeId};
 use crate::store::{Db, LogRow, StoreError};
@@ -64,10 +66,8 @@ pub struct Node {
     pub kinds: Kinds,
     /// The policies that it goes by.
     pub policies: InForce,
-    /// Its rules of severity, publicity and deadlines.
-    pub rules: Arc<Rules>,
-    /// Its working days.
-    pub calendar: Arc<Calendar>,
+    /// Its rules of severity, publicity and deadlines, and its working days.
+    pub settings: Settings,
     /// The present.
     pub clock: Clock,
     /// Its peers.
@@ -139,7 +139,7 @@ impl Node {
         let id = config.node.id.clone();
         let kinds = kinds(&config)?;
         let policies = InForce::new(policies::policies(&config, &kinds)?);
-        let (rules, calendar) = (Arc::new(config.rules()?), Arc::new(config.calendar()?));
+        let settings = Settings::of(&config)?;
         let passphrases = Passphrases::of_node(config.files.passphrase.clone());
         let keys = KeyStore::with_tokens(&config.files.keys, passphrases.clone(), config.keys.all());
         let db = Db::open(config.store.expose()).await?;
@@ -172,8 +172,7 @@ impl Node {
             id,
             kinds,
             policies,
-            rules,
-            calendar,
+            settings,
             clock,
             keys,
             passphrases,
@@ -183,9 +182,9 @@ impl Node {
         })
     }
 
-    /// From where it looks at records.
-    pub fn view(&self) -> View<'_> {
-        View { node: &self.id, kinds: &self.kinds, rules: &self.rules, clock: &self.clock }
+    /// From where it looks at records, by the rules that were in force when it began.
+    pub fn view<'a>(&'a self, rules: &'a Rules) -> View<'a> {
+        View { node: &self.id, kinds: &self.kinds, rules, clock: &self.clock }
     }
 
     /// Commits what the appenders have taken, and closes the store.

@@ -1,7 +1,6 @@
 //! An event about a record: what it is about is looked up, whether it may be said is judged, and it is signed and appended.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use rand::rngs::StdRng;
 use serde::Serialize;
@@ -11,6 +10,7 @@ use super::SayError;
 use super::find::{Finder, Sought, words};
 use super::may::{MayNot, may_be_said};
 use crate::clock::Clock;
+use crate::in_force::InForce;
 use crate::log::appender::{AppendError, Appender, Submission};
 use crate::log::event::{Lives, RecordPlace, Target};
 use crate::record::Rules;
@@ -29,7 +29,7 @@ pub struct Office {
     /// The node.
     pub node: NodeId,
     /// By which a repair is allowed.
-    pub rules: Arc<Rules>,
+    pub rules: InForce<Rules>,
     /// The appender of the node's records log.
     pub records: Appender,
     /// The time.
@@ -95,7 +95,7 @@ impl Office {
         let subject = Box::pin(self.look_up(kind, about, named)).await?;
         let event = self.draft(kind, subject.digest, &subject.statement, body);
         kind.validate(&event, self.clock.today()).map_err(SayError::Refused)?;
-        may_be_said(about, &event, &subject.lives, &self.rules)?;
+        may_be_said(about, &event, &subject.lives, &self.rules.now())?;
         let mut spoken = Spoken {
             digest: None,
             index: None,

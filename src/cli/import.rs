@@ -76,7 +76,7 @@ async fn run(args: &Import, shared: &Shared, target: Option<&Target>) -> Result<
         persons: Arc::new(person_key(&node.config.files.keys, &node.passphrases)?),
         records: node.records.clone(),
         clock: node.clock.clone(),
-        punctuality: Punctuality::new(Calendar::clone(&node.calendar), &node.rules),
+        punctuality: Punctuality::new(Calendar::clone(&node.settings.calendar.now()), &node.settings.rules.now()),
     };
     let acts = match kind.about {
         Some(_) => Some(Acts { import: run.clone(), kinds: node.kinds.clone(), office: node.office() }),

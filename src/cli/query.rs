@@ -84,8 +84,9 @@ impl Query {
             authorisation: self.authorisation,
         };
         // who a person is, each issuer knows by a secret of its own
+        let rules = node.settings.rules.now();
         let known = match &self.subject {
-            Some(subject) => lookup::about(&node.db, &node.view(), subject).await?,
+            Some(subject) => lookup::about(&node.db, &node.view(&rules), subject).await?,
             None => Vec::new(),
         };
         let deadline = Instant::now() + self.deadline;

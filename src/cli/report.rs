@@ -89,7 +89,8 @@ impl Report {
         let peers = node.registry.peers();
         let deadline = Instant::now() + self.deadline;
         let findings = Box::pin(node.asker().ask_all(&peers, &ask, deadline)).await;
-        self.make(shared, &node.db, &node.view(), Some(&findings)).await
+        let rules = node.settings.rules.now();
+        self.make(shared, &node.db, &node.view(&rules), Some(&findings)).await
     }
 
     async fn make(

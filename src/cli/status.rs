@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use kaopu::clock::Clock;
+use kaopu::node::settings::Settings;
 use kaopu::node::status::{LogStatus, PeerStatus, Status};
 use kaopu::node::watching::WatchStatus;
 use kaopu::store::Db;
@@ -18,7 +19,7 @@ impl ShowStatus {
     pub async fn run(self, shared: &Shared) -> anyhow::Result<ExitCode> {
         let config = shared.config()?;
         let db = Db::open(config.store.expose()).await?;
-        let status = Status::of(&db, &config, &Clock::System).await?;
+        let status = Status::of(&db, &config, &Settings::readable(&config)?, &Clock::System).await?;
         db.close().await;
         if shared.json {
             print_json(&status)?;
@@ -43,6 +44,9 @@ fn tell(status: &Status) {
     }
     if let Some(missing) = &status.calendar {
         print_line(&format!("! {}", missing.words));
+    }
+    if let Some(fault) = &status.fault {
+        print_line(&format!("! {fault}: a running node goes on by what was before, and none starts"));
     }
     for log in &status.logs {
         tell_log(log);

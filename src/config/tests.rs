@@ -87,9 +87,10 @@ fn rules_and_calendar_are_those_of_the_program_unless_files_are_named() {
     assert!(matches!(config.rules(), Err(ConfigError::Unreadable { .. })));
     std::fs::write(folder.path().join("own.toml"), "repairable = []\ncolour = 1").unwrap();
     std::fs::write(folder.path().join("days.toml"), "\n[[year]]\nyear = 20266").unwrap();
-    for (fault, place) in
-        [(config.rules().unwrap_err(), "own.toml, line 2: "), (config.calendar().unwrap_err(), "days.toml, line ")]
-    {
+    for (fault, place) in [
+        (config.rules().unwrap_err(), "own.toml, line 2, column 1: "),
+        (config.calendar().unwrap_err(), "days.toml, line 2, column 1: "),
+    ] {
         assert!(fault.to_string().contains(place), "{fault}");
     }
 }

@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::node::metrics;
 use crate::node::peers::Peers;
+use crate::node::settings::Settings;
 use crate::node::status::Status;
 use crate::store::Db;
 
@@ -29,6 +30,8 @@ pub struct LocalApi {
     pub db: Db,
     /// The configuration.
     pub config: Arc<Config>,
+    /// Its rules and its calendar.
+    pub settings: Settings,
     /// The present.
     pub clock: Clock,
     /// Its peers.
@@ -78,7 +81,7 @@ async fn figures(State(api): State<LocalApi>) -> Result<impl IntoResponse, Probl
 
 impl LocalApi {
     async fn status(&self) -> Result<Status, Problem> {
-        let status = Status::of(&self.db, &self.config, &self.clock).await;
+        let status = Status::of(&self.db, &self.config, &self.settings, &self.clock).await;
         status.map_err(|error| Problem::Internal(error.to_string()))
     }
 }

@@ -23,11 +23,12 @@ use crate::clock::{Clock, date_of};
 use crate::exchange::question::{
     About, Coverage, MAX_LIFE, Outcome, Question, Receipt, Reply, Taken, Withheld, of_body, to_body,
 };
+use crate::in_force::InForce;
 use crate::log::Origin;
 use crate::log::appender::{AppendError, Appender, Exchange};
 use crate::log::judge::TOLERANCE;
 use crate::node::view::View;
-use crate::policy::{Access, InForce};
+use crate::policy::{Access, Policies};
 use crate::record::{Purpose, Rules};
 use crate::statement::sealed::Between;
 use crate::statement::{
@@ -66,9 +67,9 @@ pub struct Answerer {
     /// The present.
     pub clock: Clock,
     /// What decides who may be told what.
-    pub policies: InForce,
+    pub policies: InForce<Policies>,
     /// Its rules: what of a record may be shared.
-    pub rules: Arc<Rules>,
+    pub rules: InForce<Rules>,
     /// Who may hold what, by its audience.
     pub may_read: MayRead,
     /// What tells natural persons; None where their numbers cannot be opened.
@@ -180,7 +181,7 @@ impl Answerer {
     async fn reply(&self, asker: &NodeId, question: &Question) -> Result<(Reply, Vec<String>), NotAnswered> {
         // before the look-up: all up to here is looked through, and perhaps more
         let coverage = self.coverage().await?;
-        let policies = self.policies.now();
+        let (policies, rules) = (self.policies.now(), self.rules.now());
         let Access { allowed, denied, policies: decided, policy_set } = access(&self.kinds, &policies, asker, question);
         let (outcome, reason, page) = if allowed.is_empty() {
             (Outcome::Denied, Some("none of the kinds that are asked for may be told"), Page::default())
@@ -188,7 +189,7 @@ impl Answerer {
             match self.key_of(asker, &question.subject).await {
                 Ok(subject) => {
                     let (node, kinds, clock) = (&self.records.node, &self.kinds, &self.clock);
-                    let view = View { node, kinds, rules: &self.rules, clock };
+                    let view = View { node, kinds, rules: &rules, clock };
                     let may_read = &self.may_read;
                     let asking = Asking { asker, kinds: &allowed, view, may_read, policies: &policies };
                     let page = page(&self.db, &subject, question.next, &asking).await?;

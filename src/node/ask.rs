@@ -48,7 +48,7 @@ impl Node {
             kinds: self.kinds.clone(),
             clock: self.clock.clone(),
             policies: self.policies.clone(),
-            rules: Arc::clone(&self.rules),
+            rules: self.settings.rules.clone(),
             may_read: Arc::new(move |aud, issuer, caller| config.may_read(aud, issuer, caller)),
             room: Arc::new(Semaphore::new(answer::AT_ONCE)),
             persons: self.persons(),

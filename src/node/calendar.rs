@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use crate::clock::Clock;
-use crate::config::{Config, ConfigError};
+use crate::record::Calendar;
 use crate::record::calendar::Gap;
 
 /// A year of which the working days are not known.
@@ -18,9 +18,9 @@ pub struct MissingYear {
     pub words: String,
 }
 
-/// The year to tell of today, by the calendar that the configuration names.
-pub fn missing_year(config: &Config, clock: &Clock) -> Result<Option<MissingYear>, ConfigError> {
-    Ok(config.calendar()?.gap(clock.today()).map(Into::into))
+/// The year to tell of today.
+pub fn missing_year(calendar: &Calendar, clock: &Clock) -> Option<MissingYear> {
+    calendar.gap(clock.today()).map(Into::into)
 }
 
 impl From<Gap> for MissingYear {

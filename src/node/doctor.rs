@@ -10,6 +10,7 @@ use futures_util::future::join_all;
 use serde::Serialize;
 
 use super::reload::read_identity;
+use super::settings::Settings;
 use super::status::Status;
 use super::{NodeError, own_log};
 use crate::clock::Clock;
@@ -122,7 +123,7 @@ async fn with_store(
 ) -> Result<(Vec<Check>, Vec<PeerReport>), NodeError> {
     let db = Db::open(config.store.expose()).await?;
     let (_, descriptor) = own_log(&db, &config.node.id, LogName::Records).await?;
-    let status = Status::of(&db, config, clock).await?;
+    let status = Status::of(&db, config, &Settings::readable(config)?, clock).await?;
     let mut checks = own::with_store(config, clock, &db, &descriptor, &status).await;
 
     let registry = Registry::load(db.clone()).await?;

@@ -1,7 +1,5 @@
 //! What a node says about records goes through its office: its rules, its log, its clock.
 
-use std::sync::Arc;
-
 use super::Node;
 use crate::about::Office;
 
@@ -11,7 +9,7 @@ impl Node {
         Office {
             db: self.db.clone(),
             node: self.id.clone(),
-            rules: Arc::clone(&self.rules),
+            rules: self.settings.rules.clone(),
             records: self.records.clone(),
             clock: self.clock.clone(),
         }

@@ -7,7 +7,6 @@
 mod case;
 mod overview;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::civil::Date;
@@ -16,12 +15,13 @@ use serde_json::{Map, Value, json};
 
 pub use self::case::Case;
 pub use self::overview::{Overview, Partner};
+use super::settings::Settings;
 use super::view::View;
 use super::{Node, rng};
 use crate::clock::Clock;
 use crate::log::appender::{AppendError, Appender};
 use crate::policy::{InForce, Outcome, Policies, Recognition, RepairCase};
-use crate::record::{Calendar, Rules, date};
+use crate::record::date;
 use crate::statement::{Digest, Kinds, NodeId, Salt, Statement, Typ};
 use crate::store::{Db, StoreError};
 use crate::trust::registry::Registry;
@@ -48,10 +48,8 @@ pub struct Recogniser {
     pub records: Appender,
     /// Its policies.
     pub policies: InForce,
-    /// Its rules of dates.
-    pub rules: Arc<Rules>,
-    /// Its working days.
-    pub calendar: Arc<Calendar>,
+    /// Its rules of dates and its working days.
+    pub settings: Settings,
     /// The present.
     pub clock: Clock,
 }
@@ -86,8 +84,7 @@ impl Recogniser {
             registry: node.registry.clone(),
             records: node.records.clone(),
             policies: node.policies.clone(),
-            rules: node.rules.clone(),
-            calendar: node.calendar.clone(),
+            settings: node.settings.clone(),
             clock: node.clock.clone(),
         }
     }
@@ -169,8 +166,8 @@ impl Recogniser {
 
     /// What the node's rules and policies say.
     pub fn judge(&self, case: &Case) -> Recognition {
-        let policies: &Policies = &self.policies.now();
-        let view = View { node: &self.node, kinds: &self.kinds, rules: &self.rules, clock: &self.clock };
+        let (policies, rules): (&Policies, _) = (&self.policies.now(), self.settings.rules.now());
+        let view = View { node: &self.node, kinds: &self.kinds, rules: &rules, clock: &self.clock };
         let refused = |reason: String| Recognition {
             outcome: Outcome::Refused,
             policies: vec![RULES.to_owned()],
@@ -231,7 +228,7 @@ impl Recogniser {
             body.insert("decided_by".to_owned(), json!(by));
         }
         if recognition.outcome == Outcome::Pending {
-            let deadline = self.calendar.deadline(today, self.rules.deadlines.recognise);
+            let deadline = self.settings.recognised_by(today);
             body.insert("deadline".to_owned(), json!(deadline.date.to_string()));
         }
         body

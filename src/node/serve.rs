@@ -96,6 +96,7 @@ impl Bound {
         let local_api = LocalApi {
             db: node.db.clone(),
             config: Arc::clone(&node.config),
+            settings: node.settings.clone(),
             clock: node.clock.clone(),
             peers: peers.clone(),
         };
@@ -111,8 +112,10 @@ impl Bound {
         };
         tasks.spawn(until(stopping.clone(), keeper.keep()));
         tasks.spawn(until(stopping.clone(), policies.keep()));
+        tasks.spawn(until(stopping.clone(), node.settings.clone().keep_rules(Arc::clone(&node.config))));
+        tasks.spawn(until(stopping.clone(), node.settings.clone().keep_calendar(Arc::clone(&node.config))));
         let (config, seen) = (Arc::clone(&node.config), node.identity.seen.clone());
-        let telling = warnings::keep_telling(node.db.clone(), config, node.clock.clone(), seen);
+        let telling = warnings::keep_telling(node.db.clone(), config, node.settings.clone(), node.clock.clone(), seen);
         tasks.spawn(until(stopping.clone(), telling));
         tasks.spawn(until(stopping.clone(), peers.keep_asking()));
         if node.config.watch.enabled {

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::calendar::{MissingYear, missing_year};
 use super::cosigned::Cosigned;
 use super::peers::waiting;
+use super::settings::Settings;
 use super::warnings::{Ends, Warning, warnings};
 use super::watching::WatchStatus;
 use super::{NodeError, own_log};
@@ -50,6 +51,8 @@ pub struct Status {
     pub watching: WatchStatus,
     /// A year that its calendar of working days lacks.
     pub calendar: Option<MissingYear>,
+    /// What is wrong with the file of its rules or of its calendar, and where; what was before goes on.
+    pub fault: Option<String>,
     /// Everything that ends.
     #[serde(skip)]
     pub ends: Vec<Ends>,
@@ -127,7 +130,7 @@ pub struct PeerStatus {
 
 impl Status {
     /// Looks at the store.
-    pub async fn of(db: &Db, config: &Config, clock: &Clock) -> Result<Self, NodeError> {
+    pub async fn of(db: &Db, config: &Config, settings: &Settings, clock: &Clock) -> Result<Self, NodeError> {
         let id = &config.node.id;
         let (_, own) = own_log(db, id, LogName::Records).await?;
         let logs = db.logs().await?;
@@ -158,8 +161,8 @@ impl Status {
             peers,
             warnings: warnings(&ends, clock.now()),
             watching: WatchStatus::of(db, clock).await?,
-            // one that cannot be read is told of where it is used, and by `doctor`
-            calendar: missing_year(config, clock).ok().flatten(),
+            calendar: missing_year(&settings.calendar.now(), clock),
+            fault: Settings::of(config).err().map(|error| error.to_string()),
             ends,
         })
     }

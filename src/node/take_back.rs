@@ -174,7 +174,7 @@ impl Node {
         let digests: Vec<Digest> = rows.iter().map(|row| row.entry.digest).collect();
         let lives = self.db.lives(&digests, &HashSet::new()).await?;
         let Some(about) = &kind.about else { return Ok(Vec::new()) };
-        let mut events = Vec::new();
+        let (rules, mut events) = (office.rules.now(), Vec::new());
         for row in rows.iter().filter(|row| row.verdict == "accepted") {
             let Body::Here(jws) = &row.body else { continue };
             let read = Unverified::parse(jws)
@@ -193,7 +193,7 @@ impl Node {
             body.insert("reason".to_owned(), reason.into());
             body.insert("decided".to_owned(), self.clock.today().to_string().into());
             let event = office.draft(kind, row.entry.digest, record, body);
-            match may_be_said(about, &event, &lives, &office.rules) {
+            match may_be_said(about, &event, &lives, &rules) {
                 Ok(_) => events.push(event),
                 Err(MayNot::Event(NotAbout::Withdrawn)) => so_far.before += 1,
                 Err(why) => return Err(SayError::MayNot(why).into()),

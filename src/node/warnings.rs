@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::time::sleep;
 
+use super::settings::Settings;
 use super::status::{Status, time};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -144,7 +145,7 @@ fn words(ends: &Ends, left: i64) -> String {
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 
 /// Tells the journal for ever of what ends soon, and the store of what other nodes showed.
-pub async fn keep_telling(db: Db, config: Arc<Config>, clock: Clock, seen: Seen) {
+pub async fn keep_telling(db: Db, config: Arc<Config>, settings: Settings, clock: Clock, seen: Seen) {
     let mut told = Told::default();
     let mut noted = HashMap::new();
     let mut calendar_told = None;
@@ -158,7 +159,7 @@ pub async fn keep_telling(db: Db, config: Arc<Config>, clock: Clock, seen: Seen)
                 Err(error) => tracing::warn!(%node, %error, "could not note when a certificate ends"),
             }
         }
-        match Status::of(&db, &config, &clock).await {
+        match Status::of(&db, &config, &settings, &clock).await {
             Ok(status) => {
                 for warning in told.due(&status.warnings, clock.now()) {
                     tracing::warn!(node = %warning.node, until = warning.until, "{}", warning.words);

@@ -6,12 +6,14 @@ use serde::{Deserialize, Deserializer};
 
 /// Why a file is not taken: where it is wrong, and how.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{file}, line {line}: {reason}")]
+#[error("{file}, line {line}, column {column}: {reason}")]
 pub struct SettingFault {
     /// The file.
     pub file: String,
     /// The line, from 1.
     pub line: usize,
+    /// The character in it, from 1.
+    pub column: usize,
     /// What is wrong there.
     pub reason: String,
 }
@@ -31,7 +33,9 @@ impl SettingFault {
     /// A fault at a byte of the text.
     pub(super) fn at(file: &str, text: &str, offset: usize, reason: impl Into<String>) -> Self {
         let before = text.get(..offset).unwrap_or(text);
-        Self { file: file.to_owned(), line: before.matches('\n').count() + 1, reason: reason.into() }
+        let (line, column) =
+            (before.matches('\n').count() + 1, before.chars().rev().take_while(|c| *c != '\n').count() + 1);
+        Self { file: file.to_owned(), line, column, reason: reason.into() }
     }
 
     /// What the parser found.

@@ -7,6 +7,7 @@ use kaopu::about::{Named, Office, Sought};
 use kaopu::import;
 use kaopu::import::upload::acts::Acts;
 use kaopu::import::upload::{Import, Origin, Progress};
+use kaopu::in_force::InForce;
 use kaopu::record::Rules;
 use kaopu::statement::Kinds;
 use kaopu::store::Db;
@@ -42,7 +43,7 @@ impl Desk {
 
     fn acts(&self, kind: &str) -> Acts {
         let Import { db, node, records, clock, .. } = self.station.import.clone();
-        let office = Office { db, node, records, clock, rules: Arc::new(Rules::built_in().unwrap()) };
+        let office = Office { db, node, records, clock, rules: InForce::new(Rules::built_in().unwrap()) };
         let import = Import { kind: Arc::clone(self.kinds.newest(kind).unwrap()), ..self.station.import.clone() };
         Acts { import, kinds: self.kinds.clone(), office }
     }

@@ -14,10 +14,11 @@ use kaopu::exchange::source::Backoff;
 use kaopu::exchange::{News, PullSettings, Puller, Witness};
 use kaopu::http::listener::PeerListener;
 use kaopu::http::{Limits, PeerInterface, peer_routes};
+use kaopu::in_force::InForce;
 use kaopu::log::Origin;
 use kaopu::log::appender::{Appended, Appender, Submission};
 use kaopu::node::answer::{self, Answerer, MayRead, Persons};
-use kaopu::policy::{Files, Groups, InForce, Known, Policies};
+use kaopu::policy::{Files, Groups, Known, Policies};
 use kaopu::record::Rules;
 use kaopu::statement::{Audience, Kinds, NodeId, Reader, Verified};
 use kaopu::store::statement::StatementRow;
@@ -165,7 +166,7 @@ impl Office {
             policies: InForce::new(
                 Policies::of(Files::builtin(), Known::new(&self.kinds, &Groups::default())).unwrap(),
             ),
-            rules: Arc::new(Rules::built_in().unwrap()),
+            rules: InForce::new(Rules::built_in().unwrap()),
             may_read: may_read(),
             persons: self.persons.clone(),
             room: Arc::new(Semaphore::new(answer::AT_ONCE)),

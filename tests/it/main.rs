@@ -51,6 +51,7 @@ mod sample_log;
 mod recognition;
 mod reload;
 mod report;
+mod settings;
 mod query;
 mod query_command;
 mod query_faults;

@@ -1,11 +1,10 @@
 //! Recognition: a repair of one city takes effect at another by that one's own decision, and the first one sees which.
 
-use std::sync::Arc;
-
 use kaopu::clock::{Clock, date_of};
 use kaopu::log::appender::Appender;
 use kaopu::node::lookup::{self, Found};
 use kaopu::node::recognise::{RULES, RecogniseError, Recogniser};
+use kaopu::node::settings::Settings;
 use kaopu::node::view::View;
 use kaopu::policy::{InForce, Known, Outcome, Policies};
 use kaopu::record::{Calendar, Rules, Status};
@@ -24,7 +23,7 @@ const SUBJECT: &str = "name:示例有限公司";
 struct Partner {
     office: Office,
     records: Appender,
-    rules: Arc<Rules>,
+    settings: Settings,
     size: u64,
 }
 
@@ -33,7 +32,15 @@ impl Partner {
         let (tcp, url) = place().await;
         let office = Office::in_a(kind, City::new(node, &url)).await;
         let records = office.publishes().await;
-        (Self { office, records, rules: Arc::new(Rules::built_in().unwrap()), size: 1 }, tcp)
+        (
+            Self {
+                office,
+                records,
+                settings: Settings::new(Rules::built_in().unwrap(), Calendar::built_in().unwrap()),
+                size: 1,
+            },
+            tcp,
+        )
     }
 
     fn recogniser(&self) -> Recogniser {
@@ -45,8 +52,7 @@ impl Partner {
             registry: self.office.registry.clone(),
             records: self.records.clone(),
             policies: InForce::new(Policies::builtin(known).unwrap()),
-            rules: Arc::clone(&self.rules),
-            calendar: Arc::new(Calendar::built_in().unwrap()),
+            settings: self.settings.clone(),
             clock: self.office.clock.clone(),
         }
     }
@@ -59,7 +65,8 @@ impl Partner {
     async fn sees(&self, number: &str) -> Found {
         let clock: &Clock = &self.office.clock;
         let node = &self.office.city.node;
-        let view = View { node, kinds: &self.office.kinds, rules: &self.rules, clock };
+        let rules = self.settings.rules.now();
+        let view = View { node, kinds: &self.office.kinds, rules: &rules, clock };
         let found = lookup::about(&self.office.db, &view, SUBJECT).await.unwrap();
         found.into_iter().find(|found| found.body["number"] == number).unwrap()
     }

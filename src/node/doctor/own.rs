@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::log::appender::still_has_what_was_remembered;
 use crate::node::calendar::missing_year;
 use crate::node::reload::read_identity;
+use crate::node::settings::Settings;
 use crate::node::status::{Status, spoken_span};
 use crate::node::warnings::Warning;
 use crate::node::watching::WebhookStatus;
@@ -71,11 +72,14 @@ fn webhook_is_late(webhook: &WebhookStatus) -> Check {
 
 /// Rules and calendar can be read, and the calendar has this year. That it lacks the next is nothing wrong yet.
 fn rules(config: &Config, clock: &Clock) -> Check {
-    match config.rules().and_then(|_| missing_year(config, clock)) {
+    match Settings::of(config).map(|settings| missing_year(&settings.calendar.now(), clock)) {
         Ok(None) => Check::good("rules", "rules and calendar are sound, and the calendar reaches far enough"),
         Ok(Some(missing)) if missing.days > 0 => Check::note("rules", missing.words),
         Ok(Some(missing)) => Check::warning("rules", missing.words),
-        Err(error) => Check::fault("rules", format!("{error}: mend that line")),
+        Err(error) => Check::fault(
+            "rules",
+            format!("{error}: mend that; a running node goes on by what was before, and none starts"),
+        ),
     }
 }
 

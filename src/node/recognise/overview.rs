@@ -71,7 +71,7 @@ impl Recogniser {
 
     /// What waits for a person and is due by the next working day, or late.
     pub async fn due(&self) -> Result<Vec<Overview>, RecogniseError> {
-        let soon = self.calendar.deadline(self.clock.today(), 1).date.to_string();
+        let soon = self.settings.calendar.now().deadline(self.clock.today(), 1).date.to_string();
         let mut due = self.waiting().await?;
         // dates as text stand in the order of days
         due.retain(|one| one.partners.iter().any(|partner| partner.deadline <= soon));
@@ -113,7 +113,7 @@ impl Recogniser {
 
     fn partner(&self, case: &Case, node: &NodeId) -> Partner {
         let came = date_of(case.statement.iat);
-        let deadline = self.calendar.deadline(came, self.rules.deadlines.recognise).date;
+        let (calendar, deadline) = (self.settings.calendar.now(), self.settings.recognised_by(came).date);
         let last = case.decided_by(node).last();
         let text =
             |member: &str| last.and_then(|last| last.body.get(member)).and_then(Value::as_str).map(str::to_owned);
@@ -124,7 +124,7 @@ impl Recogniser {
             node: node.clone(),
             when: last.map(|last| spoken(last.iat)),
             // in a year that the calendar does not have nobody knows
-            after_days: day.filter(|_| decided).and_then(|day| self.calendar.working_days_between(came, day).ok()),
+            after_days: day.filter(|_| decided).and_then(|day| calendar.working_days_between(came, day).ok()),
             late: day.filter(|_| decided).unwrap_or_else(|| self.clock.today()) > deadline,
             deadline: deadline.to_string(),
             reason: text("reason"),

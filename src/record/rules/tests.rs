@@ -146,7 +146,10 @@ fn faulty_rules_are_refused_with_their_line() {
         let fault = Rules::parse("rules.toml", &sound.replacen(from, to, 1)).unwrap_err();
         assert!(fault.reason.contains(reason), "{to}: {fault}");
         assert!(line == 0 || fault.line == line, "{to}: line {line} is expected: {fault}");
-        assert!(fault.to_string().starts_with(&format!("rules.toml, line {}: ", fault.line)), "{fault}");
+        assert!(
+            fault.to_string().starts_with(&format!("rules.toml, line {}, column {}: ", fault.line, fault.column)),
+            "{fault}"
+        );
     }
 }
 

@@ -224,7 +224,7 @@ impl<'a> Matcher<'a> {
             Fault { member: None, code, message }
         };
         import.kind.validate(&event, import.clock.today()).map_err(|why| refused(&why))?;
-        match may_be_said(about, &event, lives, &office.rules) {
+        match may_be_said(about, &event, lives, &office.rules.now()) {
             Ok(_) => Ok(Verdict::Say(Box::new(event))),
             Err(MayNot::Refused(why)) => Err(refused(&why)),
             Err(why) => Err(may_not(&why.title())),
