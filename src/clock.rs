@@ -38,6 +38,11 @@ impl Clock {
     }
 }
 
+/// When a day begins in the Delta (UTC+8, no summer time), in seconds since 1970.
+pub fn begin_of(day: jiff::civil::Date) -> i64 {
+    jiff::tz::offset(8).to_timestamp(day.at(0, 0, 0, 0)).unwrap_or(jiff::Timestamp::MAX).as_second()
+}
+
 /// The date in the Delta (UTC+8, no summer time) at `seconds` since 1970.
 pub fn date_of(seconds: i64) -> jiff::civil::Date {
     jiff::tz::offset(8).to_datetime(jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::MAX)).date()

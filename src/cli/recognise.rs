@@ -122,4 +122,7 @@ fn tell(overview: &Overview) {
         let reason = reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
         print_line(&format!("  {node}  {outcome}{by}{when}{after}, due {deadline}{late}{reason}"));
     }
+    if let Some(fault) = &overview.fault {
+        print_line(&format!("  nothing could be decided, and it is tried again: {fault}"));
+    }
 }

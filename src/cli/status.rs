@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use kaopu::clock::Clock;
+use kaopu::node::recognise::Awaited;
 use kaopu::node::settings::Settings;
 use kaopu::node::status::{LogStatus, PeerStatus, Status};
 use kaopu::node::watching::WatchStatus;
@@ -48,6 +49,7 @@ fn tell(status: &Status) {
     if let Some(fault) = &status.fault {
         print_line(&format!("! {fault}: a running node goes on by what was before, and none starts"));
     }
+    tell_recognition(&status.recognition);
     for log in &status.logs {
         tell_log(log);
     }
@@ -57,6 +59,17 @@ fn tell(status: &Status) {
     }
     for peer in &status.peers {
         tell_peer(peer);
+    }
+}
+
+fn tell_recognition(awaited: &Awaited) {
+    match (&awaited.words, awaited.first.first()) {
+        (Some(words), _) => print_line(&format!("! {words}")),
+        (None, Some(first)) => print_line(&format!(
+            "{} repairs of partners wait to be decided here 待办互认, the first until {}",
+            awaited.waiting, first.deadline
+        )),
+        (None, None) => {}
     }
 }
 

@@ -66,6 +66,10 @@ fn standing(status: &Status, ends: &[Ends], now: i64) {
     metrics::describe_gauge!("kaopu_notices_unread", "Notices of watched subjects that nobody has acknowledged");
     metrics::describe_gauge!("kaopu_notices_waiting", "Notices that wait for a webhook, by its number");
     metrics::describe_gauge!("kaopu_notice_oldest_seconds", "How long the oldest of them has waited");
+    metrics::describe_gauge!("kaopu_recognitions_waiting", "Repairs of partners that wait to be decided here");
+    metrics::describe_gauge!("kaopu_recognitions_due", "Of them due by the next working day, or late");
+    metrics::describe_gauge!("kaopu_recognitions_late", "Of them past their deadline");
+    metrics::describe_gauge!("kaopu_recognitions_failing", "Of them those on which nothing could be decided");
     metrics::describe_gauge!("kaopu_peer_state", "Where a peer stands here: 1 for the state that it is in");
     // of several authorities of a node the first to end
     let mut soonest: Vec<&Ends> = ends.iter().collect();
@@ -74,6 +78,11 @@ fn standing(status: &Status, ends: &[Ends], now: i64) {
         let days = (ends.until.saturating_sub(now)) as f64 / 86_400.0;
         gauge!("kaopu_expires_days", "node" => ends.node.to_string(), "what" => ends.what.as_str()).set(days);
     }
+    let awaited = &status.recognition;
+    gauge!("kaopu_recognitions_waiting").set(awaited.waiting as f64);
+    gauge!("kaopu_recognitions_due").set(awaited.due as f64);
+    gauge!("kaopu_recognitions_late").set(awaited.late as f64);
+    gauge!("kaopu_recognitions_failing").set(awaited.failing as f64);
     gauge!("kaopu_notices_unread").set(status.watching.unread as f64);
     for webhook in &status.watching.webhooks {
         let id = webhook.id.to_string();

@@ -4,6 +4,7 @@
 //! before the least publicity is none here; then its policies: recognised, refused with the reason, or left to a person,
 //! within so many working days. Each decision is a `recognition` in the records log, which the origin pulls.
 
+mod awaited;
 mod case;
 mod overview;
 
@@ -13,16 +14,18 @@ use jiff::civil::Date;
 use rand::CryptoRng;
 use serde_json::{Map, Value, json};
 
+pub use self::awaited::{Awaited, AwaitedOne, NAMED};
 pub use self::case::Case;
 pub use self::overview::{Overview, Partner};
 use super::settings::Settings;
+use super::status::time;
 use super::view::View;
 use super::{Node, rng};
 use crate::clock::Clock;
 use crate::log::appender::{AppendError, Appender};
 use crate::policy::{InForce, Outcome, Policies, Recognition, RepairCase};
 use crate::record::date;
-use crate::statement::{Digest, Kinds, NodeId, Salt, Statement, Typ};
+use crate::statement::{Digest, Kinds, NodeId, Refused, Salt, Statement, Typ};
 use crate::store::{Db, StoreError};
 use crate::trust::registry::Registry;
 
@@ -74,6 +77,18 @@ pub enum RecogniseError {
     Store(#[from] StoreError),
 }
 
+impl RecogniseError {
+    /// It comes of this repair: another may well be decided.
+    fn is_of_one(&self) -> bool {
+        match self {
+            Self::Unknown(_) | Self::Own(_) | Self::Decided(_) | Self::Store(StoreError::Corrupt(_)) => true,
+            Self::Append(AppendError::Refused(_, why)) => *why != Refused::UnknownKey,
+            Self::Append(AppendError::Held(..) | AppendError::NotSignable(_)) => true,
+            Self::Append(_) | Self::Store(_) => false,
+        }
+    }
+}
+
 impl Recogniser {
     /// Of a node that is open.
     pub fn of(node: &Node) -> Self {
@@ -109,12 +124,11 @@ impl Recogniser {
     }
 
     async fn tell_due(&self) {
-        match self.due().await {
-            Ok(due) => {
-                for one in due {
-                    let deadline = one.partners.first().map(|partner| partner.deadline.as_str()).unwrap_or_default();
+        match Awaited::of(&self.db, &self.settings, &self.clock, AT_ONCE).await {
+            Ok(awaited) => {
+                for one in awaited.first.iter().filter(|one| one.due && one.pending) {
                     tracing::warn!(
-                        repair = %one.digest, of = %one.issuer, deadline,
+                        repair = %one.digest, of = one.issuer, deadline = one.deadline, late = one.late,
                         "a repair of a partner waits for a person, and is due: `kaopu recognise decide`"
                     );
                 }
@@ -123,7 +137,8 @@ impl Recogniser {
         }
     }
 
-    /// Decides on what nobody has looked at; gives how many there were.
+    /// Decides on what nobody has looked at; gives how many there were. One on which nothing can be decided is told and tried
+    /// again later; those behind it are decided all the same. What would fail each of them ends the round.
     pub async fn decide_new(&self, rng: &mut (dyn CryptoRng + Send)) -> Result<u32, RecogniseError> {
         let new = self.db.new_to_recognise(self.clock.now_ms(), AT_ONCE).await?;
         let mut count = 0;
@@ -132,17 +147,28 @@ impl Recogniser {
             if !self.db.take_to_recognise(&waiting.digest, self.clock.now_ms()).await? {
                 continue;
             }
-            match self.case(&waiting.digest).await {
-                Ok(case) => {
-                    let recognition = self.judge(&case);
-                    self.say(&case, &recognition, None, rng).await?;
-                }
+            match self.decide_one(&waiting.digest, rng).await {
+                Ok(_) => {}
                 // what it is about was taken back since
                 Err(RecogniseError::Unknown(digest)) => self.db.drop_to_recognise(&digest).await?,
+                Err(error) if error.is_of_one() => {
+                    let why = error.to_string();
+                    let next_ms = self.db.failed_to_recognise(&waiting.digest, &why, self.clock.now_ms()).await?;
+                    let again = time(next_ms).unwrap_or_default();
+                    tracing::error!(
+                        repair = %waiting.digest, error = why, again, "nothing could be decided on a repair of a peer"
+                    );
+                }
                 Err(error) => return Err(error),
             }
         }
         Ok(count)
+    }
+
+    async fn decide_one(&self, digest: &Digest, rng: &mut (dyn CryptoRng + Send)) -> Result<Digest, RecogniseError> {
+        let case = self.case(digest).await?;
+        let recognition = self.judge(&case);
+        self.say(&case, &recognition, None, rng).await
     }
 
     /// A person decides, on what is pending or anew.

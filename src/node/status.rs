@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::calendar::{MissingYear, missing_year};
 use super::cosigned::Cosigned;
 use super::peers::waiting;
+use super::recognise::{Awaited, NAMED};
 use super::settings::Settings;
 use super::warnings::{Ends, Warning, warnings};
 use super::watching::WatchStatus;
@@ -49,6 +50,8 @@ pub struct Status {
     pub warnings: Vec<Warning>,
     /// How those are told who follow subjects.
     pub watching: WatchStatus,
+    /// What of partners' repairs waits to be decided here, and how that stands with its deadline.
+    pub recognition: Awaited,
     /// A year that its calendar of working days lacks.
     pub calendar: Option<MissingYear>,
     /// What is wrong with the file of its rules or of its calendar, and where; what was before goes on.
@@ -161,6 +164,7 @@ impl Status {
             peers,
             warnings: warnings(&ends, clock.now()),
             watching: WatchStatus::of(db, clock).await?,
+            recognition: Awaited::of(db, settings, clock, NAMED).await?,
             calendar: missing_year(&settings.calendar.now(), clock),
             fault: Settings::of(config).err().map(|error| error.to_string()),
             ends,

@@ -9,6 +9,7 @@ mod appender;
 mod architecture;
 mod asking;
 mod audit;
+mod awaited;
 mod batch_check;
 mod ceremony;
 mod city;

@@ -1,9 +1,11 @@
 //! Recognition: a repair of one city takes effect at another by that one's own decision, and the first one sees which.
 
-use kaopu::clock::{Clock, date_of};
+use jiff::ToSpan as _;
+use jiff::civil::Date;
+use kaopu::clock::{Clock, begin_of, date_of};
 use kaopu::log::appender::Appender;
 use kaopu::node::lookup::{self, Found};
-use kaopu::node::recognise::{RULES, RecogniseError, Recogniser};
+use kaopu::node::recognise::{Awaited, NAMED, RULES, RecogniseError, Recogniser};
 use kaopu::node::settings::Settings;
 use kaopu::node::view::View;
 use kaopu::policy::{InForce, Known, Outcome, Policies};
@@ -16,6 +18,8 @@ use serde_json::{Value, json};
 use crate::city::{City, NOW};
 use crate::database::Kind;
 use crate::line::{Office, place, publish};
+
+mod failing;
 
 const SUBJECT: &str = "name:示例有限公司";
 
@@ -147,9 +151,19 @@ async fn a_repair_takes_effect_where_it_is_recognised(kind: Kind) {
     assert_eq!(waiting.iter().map(|one| one.digest).collect::<Vec<_>>(), [repairs[1].digest()]);
     assert!(!waiting[0].partners[0].late && waiting[0].partners[0].deadline > today, "{waiting:?}");
     // it is told of a working day before its last one
-    assert!(deciding.due().await.unwrap().is_empty());
-    let later = Clock::fixed((NOW + 2 * 86_400) * 1000);
-    assert_eq!(Recogniser { clock: later, ..partner.recogniser() }.due().await.unwrap().len(), 1);
+    let deadline = waiting[0].partners[0].deadline.parse::<Date>().unwrap();
+    for (days, due, late) in [(-3, 0, 0), (0, 1, 0), (1, 1, 1)] {
+        let at = Clock::fixed(begin_of(deadline.saturating_add(days.days())) * 1000);
+        let awaited = Awaited::of(&partner.office.db, &partner.settings, &at, NAMED).await.unwrap();
+        assert_eq!((awaited.waiting, awaited.pending, awaited.due, awaited.late), (1, 1, due, late), "{days} days on");
+        assert_eq!(awaited.first[0].deadline, deadline.to_string());
+        assert_eq!((awaited.first[0].due, awaited.first[0].late), (due == 1, late == 1));
+        let words = awaited.words.unwrap_or_default();
+        assert!(
+            [("逾期", late), ("即将到期", due - late)].iter().all(|(word, is)| words.contains(word) == (*is == 1)),
+            "{words}"
+        );
+    }
     let early = deciding.overview(&repairs[2].digest()).await.unwrap();
     assert_eq!(early.partners[0].outcome, "refused");
     let said = partner.sees(numbers[2]).await.said;

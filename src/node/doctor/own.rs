@@ -57,6 +57,7 @@ pub async fn with_store(
         Err(error) => checks.push(Check::fault("store", format!("{error}: see that the database runs"))),
     }
     checks.push(serving(config.listen.peer).await);
+    checks.extend(status.recognition.words.clone().map(|words| Check::warning("recognition", words)));
     checks.extend(status.watching.webhooks.iter().filter(|webhook| webhook.is_late()).map(webhook_is_late));
     checks
 }

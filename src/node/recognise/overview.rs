@@ -32,6 +32,8 @@ pub struct Overview {
     pub record_title: String,
     /// What was decided, by whom.
     pub partners: Vec<Partner>,
+    /// Why nothing could be decided here when that was tried last.
+    pub fault: Option<String>,
 }
 
 /// What a node made of a repair.
@@ -61,21 +63,12 @@ impl Recogniser {
         let mut waiting = Vec::new();
         for one in self.db.to_recognise(MOST).await? {
             match self.overview(&one.digest).await {
-                Ok(overview) => waiting.push(overview),
+                Ok(overview) => waiting.push(Overview { fault: one.fault, ..overview }),
                 Err(RecogniseError::Unknown(_)) => {} // what it is about was taken back
                 Err(error) => return Err(error),
             }
         }
         Ok(waiting)
-    }
-
-    /// What waits for a person and is due by the next working day, or late.
-    pub async fn due(&self) -> Result<Vec<Overview>, RecogniseError> {
-        let soon = self.settings.calendar.now().deadline(self.clock.today(), 1).date.to_string();
-        let mut due = self.waiting().await?;
-        // dates as text stand in the order of days
-        due.retain(|one| one.partners.iter().any(|partner| partner.deadline <= soon));
-        Ok(due)
     }
 
     /// What is made of a repair or revocation: here, or of this node's own, at each partner.
@@ -108,6 +101,7 @@ impl Recogniser {
             record: case.record.0,
             record_title: title(&case.record.1),
             partners: partners.iter().map(|node| self.partner(&case, node)).collect(),
+            fault: None,
         })
     }
 
