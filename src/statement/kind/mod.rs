@@ -27,7 +27,7 @@ use super::{Audience, Digest, Typ};
 /// All kinds that this node knows: the built-in ones and those of a folder.
 #[derive(Clone, Debug)]
 pub struct Kinds {
-    by_typ: BTreeMap<Typ, Arc<Kind>>,
+    by_typ: Arc<BTreeMap<Typ, Arc<Kind>>>,
 }
 
 /// One version of one kind.
@@ -138,7 +138,7 @@ pub struct SchemaError {
 impl Kinds {
     /// The kinds that come with the program.
     pub fn builtin() -> Result<Self, SchemaError> {
-        let mut kinds = Self { by_typ: BTreeMap::new() };
+        let mut kinds = Self { by_typ: Arc::default() };
         for (file, text) in builtin::SCHEMAS {
             kinds.add(file, text)?;
         }
@@ -184,7 +184,7 @@ impl Kinds {
         if self.by_typ.contains_key(&kind.typ) {
             return Err(failed(format!("kind {} version {} is known already", kind.typ.kind, kind.typ.version)));
         }
-        self.by_typ.insert(kind.typ.clone(), Arc::new(kind));
+        Arc::make_mut(&mut self.by_typ).insert(kind.typ.clone(), Arc::new(kind));
         Ok(())
     }
 }
