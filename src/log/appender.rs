@@ -211,28 +211,51 @@ impl Task {
         }
     }
 
-    /// Judges a job onto a draft; one that no longer fits is late.
-    async fn take(&mut self, draft: Draft, job: Job) -> Draft {
-        if !draft.fits(&job) {
-            self.late.push_front(job);
-            return draft.close();
+    /// Judges a job onto a draft, and those that wait behind it as far as they fit; the first that does not is late.
+    async fn take(&mut self, mut draft: Draft, job: Job) -> Draft {
+        let (mut jobs, mut next) = (VecDeque::new(), Some(job));
+        let mut entries = 0;
+        while let Some(job) = next {
+            if !draft.fits(&job, entries) {
+                self.late.push_front(job);
+                draft = draft.close();
+                break;
+            }
+            entries += job.handed_in.statements.len();
+            match draft.look_up(&self.db, &job).await {
+                Ok(()) => jobs.push_back(job),
+                Err(error) => drop(job.answer(Err(error.into()))),
+            }
+            next = if draft.has_room_for(jobs.len(), entries) { self.waiting_job().await } else { None };
         }
-        self.judge(draft, job).await
+        self.judge(draft, jobs).await
+    }
+
+    /// A job that waits, or that a task brings which waits for nothing but its turn: the more there are, the more go into
+    /// one commit.
+    async fn waiting_job(&mut self) -> Option<Job> {
+        if let Some(job) = self.late.pop_front().or_else(|| self.receiver.try_recv().ok()) {
+            return Some(job);
+        }
+        tokio::task::yield_now().await;
+        self.receiver.try_recv().ok()
     }
 
     /// Off the runtime's threads: a full batch takes tens of milliseconds.
-    async fn judge(&self, mut draft: Draft, job: Job) -> Draft {
-        if let Err(error) = draft.look_up(&self.db, &job).await {
-            drop(job.answer(Err(error.into())));
-            return draft;
-        }
-        match tokio::task::spawn_blocking(move || {
-            draft.push(job);
-            draft
-        })
-        .await
-        {
-            Ok(draft) => draft,
+    async fn judge(&mut self, mut draft: Draft, mut jobs: VecDeque<Job>) -> Draft {
+        let judged = tokio::task::spawn_blocking(move || {
+            while draft.has_room()
+                && let Some(job) = jobs.pop_front()
+            {
+                draft.push(job);
+            }
+            (draft, jobs)
+        });
+        match judged.await {
+            Ok((draft, later)) => {
+                self.put_back(later.into());
+                draft
+            }
             // only a panic ends there, and it took the draft's jobs with it: their callers hear that nothing was answered
             Err(_) => self.draft(),
         }

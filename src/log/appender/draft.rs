@@ -84,7 +84,13 @@ impl Draft {
     }
 
     pub(super) fn has_room(&self) -> bool {
-        !self.full && self.entries.len() < MAX_BATCH && self.jobs.len() + self.rejected.len() < MAX_BATCH
+        self.has_room_for(0, 0)
+    }
+
+    /// Whether there is room behind further jobs with so many entries together.
+    pub(super) fn has_room_for(&self, jobs: usize, entries: usize) -> bool {
+        let jobs = jobs + self.jobs.len() + self.rejected.len();
+        !self.full && self.entries.len() + entries < MAX_BATCH && jobs < MAX_BATCH
     }
 
     /// Whether there is something to commit.
@@ -110,12 +116,14 @@ impl Draft {
         Ok(())
     }
 
-    /// Whether a job fits behind the others; the first one always does. Events are judged by what is committed.
-    pub(super) fn fits(&self, job: &Job) -> bool {
+    /// Whether a job fits behind the others, `more` entries among them that are not judged yet; the first one always does.
+    /// Events are judged by what is committed.
+    pub(super) fn fits(&self, job: &Job, more: usize) -> bool {
         if !self.committed && job.handed_in.statements.iter().any(|entrant| self.is_event(entrant)) {
             return false;
         }
-        self.entries.is_empty() || self.entries.len() + job.handed_in.statements.len() <= MAX_BATCH
+        let before = self.entries.len() + more;
+        before == 0 || before + job.handed_in.statements.len() <= MAX_BATCH
     }
 
     /// Nothing more goes in.
