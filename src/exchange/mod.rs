@@ -46,6 +46,7 @@ pub mod heard;
 pub mod held;
 pub mod judge;
 pub mod keys;
+pub mod mirrored;
 pub mod notice;
 mod order;
 pub mod prove;

@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 use super::Fault;
 use super::finding::{Ask, Failure, Finding, Stated, Whom};
 use super::heard::{self, Asked, Invalid};
+use super::mirrored::{Mirrored, Mirrors};
 use super::pull::Surroundings;
 use super::question::{About, MAX_LIFE, Next, Question, Receipt, Taken, to_body};
 use crate::log::appender::{AppendError, Appender, Exchange};
@@ -25,8 +26,8 @@ use crate::statement::sealed::{self, Between};
 use crate::statement::{
     Audience, Digest, NodeId, Reader, Refused, Salt, Statement, Typ, Unverified, Verified, envelope,
 };
+use crate::store::StoreError;
 use crate::store::query::{Exchanged, Heard};
-use crate::store::{Db, StoreError};
 use crate::trust::descriptor::Purpose;
 use crate::trust::registry::Peer;
 
@@ -46,6 +47,8 @@ pub struct Asker {
     pub around: Surroundings,
     /// This node.
     pub node: NodeId,
+    /// What the mirrors here say of what comes.
+    pub mirrors: Mirrors,
     /// Appends to its exchange log.
     pub exchange: Appender,
     /// For nonces and salts.
@@ -188,13 +191,17 @@ impl Asker {
         let lines = sent.as_ref().map_err(Clone::clone)?;
         let mut answer = heard::read(asked, lines)?;
         let (mut stated, mut unknown) = (Vec::with_capacity(answer.statements.len()), Vec::new());
+        let digests = answer.statements.iter().flatten().map(Unverified::digest).collect();
+        let known = self.mirrors.of(digests).await?;
         for (at, one) in std::mem::take(&mut answer.statements).into_iter().enumerate() {
             // erased since it was found
             let Some(one) = one else { continue };
-            let mirrored = match mirrored(&self.around.db, &one).await? {
-                Mirrored::Refused(why) => return Err(Invalid::Statement(at, why).into()),
-                Mirrored::Accepted => true,
-                Mirrored::Unknown => false,
+            let mirrored = match known.get(&one.digest()) {
+                Some(Mirrored::Refused) => {
+                    return Err(Invalid::Statement(at, "it was refused in its log".to_owned()).into());
+                }
+                Some(Mirrored::Accepted) => true,
+                None => false,
             };
             stated.push(Stated::of(&one, mirrored));
             if !mirrored {
@@ -272,29 +279,6 @@ impl Asker {
 
 /// The lines that came, or that it was something else.
 type Sent = Result<Vec<String>, Invalid>;
-
-/// What the mirror here says of a statement.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Mirrored {
-    /// It stands there, proven and judged good.
-    Accepted,
-    /// It stands there, and was refused.
-    Refused(String),
-    /// Nothing, or nothing yet.
-    Unknown,
-}
-
-async fn mirrored(db: &Db, one: &Unverified) -> Result<Mirrored, StoreError> {
-    for row in db.find(&one.digest()).await? {
-        if row.verdict == "accepted" {
-            return Ok(Mirrored::Accepted);
-        }
-        if row.verdict.starts_with("refused") {
-            return Ok(Mirrored::Refused(format!("it was {} in its log", row.verdict)));
-        }
-    }
-    Ok(Mirrored::Unknown)
-}
 
 /// Why nothing was heard.
 enum Unheard {

@@ -6,6 +6,7 @@
 
 mod access;
 mod found;
+mod look;
 mod person;
 mod refused;
 
@@ -16,7 +17,9 @@ use rand::CryptoRng;
 use tokio::sync::Semaphore;
 
 use self::access::access;
-use self::found::{Asking, Page, page};
+use self::found::{Asking, Page, Read, page};
+pub use self::look::Look;
+use self::look::{Known, Wanted};
 pub use self::person::Persons;
 pub use self::refused::NotAnswered;
 use crate::clock::{Clock, date_of};
@@ -34,7 +37,7 @@ use crate::statement::sealed::Between;
 use crate::statement::{
     Audience, Digest, Kinds, NodeId, Reader, Refused, Salt, Statement, Typ, Unverified, Verified, envelope,
 };
-use crate::store::query::{Answered, Exchanged};
+use crate::store::query::{Answered, Exchanged, Extent, Stored};
 use crate::store::statement::Body;
 use crate::store::{Db, StoreError};
 use crate::trust::registry::Registry;
@@ -56,6 +59,8 @@ const TRIES: usize = 10;
 pub struct Answerer {
     /// The store.
     pub db: Db,
+    /// What it knows for queries that wait together.
+    pub look: Look,
     /// This node's records log, as far as it goes.
     pub records: Origin,
     /// Appends to its exchange log.
@@ -89,16 +94,41 @@ pub struct Told {
     pub statements: Vec<String>,
 }
 
+/// Why nothing is said about a subject.
+enum Unsaid {
+    /// None of the kinds may be told.
+    Denied,
+    /// It is not clear who is meant.
+    Unclear(&'static str),
+}
+
 impl Answerer {
     /// Answers what a peer sent.
     pub async fn answer(&self, asker: &NodeId, jws: &str) -> Result<Told, NotAnswered> {
         let _place = self.room.try_acquire().map_err(|_| NotAnswered::Busy)?;
         let query = self.verify(asker, jws)?;
         let question = self.weigh(query.statement())?;
-        if let Some(told) = self.told_before(&query, &question).await? {
-            return Ok(told);
+        // decided before anything is looked for
+        let policies = self.policies.now();
+        let access = access(&self.kinds, &policies, asker, &question);
+        let subject = match access.allowed.is_empty() {
+            true => Err(Unsaid::Denied),
+            false => self.key_of(asker, &question.subject).await.map_err(Unsaid::Unclear),
+        };
+        let known = self.look.up(Wanted {
+            asker: asker.clone(),
+            nonce: question.nonce.clone(),
+            subject: subject.as_ref().ok().filter(|_| question.next.is_none()).cloned(),
+        });
+        let Known { stored, extent, first } = known.await?;
+        if let Some(stored) = stored {
+            return self.tell_again(&query, stored).await;
         }
-        let (reply, statements) = self.reply(asker, &question).await?;
+        let found = match subject {
+            Ok(subject) => Ok(self.find(asker, &question, &subject, first, &access.allowed, &policies).await?),
+            Err(unsaid) => Err(unsaid),
+        };
+        let (reply, statements) = self.reply(found, access, extent);
         for tries in 0..TRIES {
             match self.log(&query, &question, &reply).await {
                 Ok(answer) => return Ok(Told { answer: answer.jws().to_owned(), statements }),
@@ -157,7 +187,13 @@ impl Answerer {
 
     /// What was answered to the same query before.
     async fn told_before(&self, query: &Verified, question: &Question) -> Result<Option<Told>, NotAnswered> {
-        let Some(stored) = self.db.answered(query.issuer(), &question.nonce).await? else { return Ok(None) };
+        match self.db.answered(query.issuer(), &question.nonce).await? {
+            Some(stored) => self.tell_again(query, stored).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn tell_again(&self, query: &Verified, stored: Stored) -> Result<Told, NotAnswered> {
         if stored.query != query.digest() {
             return Err(NotAnswered::Replayed);
         }
@@ -169,7 +205,7 @@ impl Answerer {
         for digest in &reply.found {
             statements.push(self.body_of(digest).await?.unwrap_or_else(|| "erased".to_owned()));
         }
-        Ok(Some(Told { answer, statements }))
+        Ok(Told { answer, statements })
     }
 
     async fn body_of(&self, digest: &Digest) -> Result<Option<String>, StoreError> {
@@ -177,40 +213,44 @@ impl Answerer {
         Ok(rows.into_iter().find_map(|row| if let Body::Here(jws) = row.body { Some(jws) } else { None }))
     }
 
-    /// What this node says: decided by policy, then looked up.
-    async fn reply(&self, asker: &NodeId, question: &Question) -> Result<(Reply, Vec<String>), NotAnswered> {
-        // before the look-up: all up to here is looked through, and perhaps more
-        let coverage = self.coverage().await?;
-        let (policies, rules) = (self.policies.now(), self.rules.now());
-        let Access { allowed, denied, policies: decided, policy_set } = access(&self.kinds, &policies, asker, question);
-        let (outcome, reason, page) = if allowed.is_empty() {
-            (Outcome::Denied, Some("none of the kinds that are asked for may be told"), Page::default())
-        } else {
-            match self.key_of(asker, &question.subject).await {
-                Ok(subject) => {
-                    let (node, kinds, clock) = (&self.records.node, &self.kinds, &self.clock);
-                    let view = View { node, kinds, rules: &rules, clock };
-                    let may_read = &self.may_read;
-                    let asking = Asking { asker, kinds: &allowed, view, may_read, policies: &policies };
-                    let page = page(&self.db, &subject, question.next, &asking).await?;
-                    (if page.digests.is_empty() { Outcome::None } else { Outcome::Yes }, None, page)
-                }
-                Err(unclear) => (Outcome::InsufficientIdentity, Some(unclear), Page::default()),
+    /// What there is about the subject that may be told.
+    async fn find(
+        &self,
+        asker: &NodeId,
+        question: &Question,
+        subject: &str,
+        first: Option<Read>,
+        kinds: &[String],
+        policies: &Policies,
+    ) -> Result<Page, StoreError> {
+        let rules = self.rules.now();
+        let view = View { node: &self.records.node, kinds: &self.kinds, rules: &rules, clock: &self.clock };
+        let asking = Asking { asker, kinds, view, may_read: &self.may_read, policies };
+        page(&self.db, subject, question.next, first, &asking).await
+    }
+
+    /// What this node says, and the statements beside it.
+    fn reply(&self, found: Result<Page, Unsaid>, access: Access, extent: Extent) -> (Reply, Vec<String>) {
+        let (outcome, reason, page) = match found {
+            Ok(page) if page.digests.is_empty() => (Outcome::None, None, page),
+            Ok(page) => (Outcome::Yes, None, page),
+            Err(Unsaid::Denied) => {
+                (Outcome::Denied, Some("none of the kinds that are asked for may be told"), Page::default())
             }
+            Err(Unsaid::Unclear(why)) => (Outcome::InsufficientIdentity, Some(why), Page::default()),
         };
-        let denied = denied.into_iter().map(|denied| Withheld { kind: denied.kind, reason: denied.reason });
-        let withheld = denied.chain(page.withheld).collect();
+        let denied = access.denied.into_iter().map(|denied| Withheld { kind: denied.kind, reason: denied.reason });
         let reply = Reply {
             outcome,
             reason: reason.map(str::to_owned),
             found: page.digests,
             next: page.next,
-            withheld,
-            policies: decided,
-            policy_set,
-            coverage,
+            withheld: denied.chain(page.withheld).collect(),
+            policies: access.policies,
+            policy_set: access.policy_set,
+            coverage: Coverage { origin: self.records.clone(), size: extent.size, root: Digest(extent.root) },
         };
-        Ok((reply, page.statements))
+        (reply, page.statements)
     }
 
     /// Who is meant, where the words tell; else why they do not.
@@ -223,12 +263,6 @@ impl Answerer {
             }
             _ => about.key().ok_or("a name alone does not tell who it is"),
         }
-    }
-
-    async fn coverage(&self) -> Result<Coverage, StoreError> {
-        let extent = self.db.extent(&self.records).await?;
-        let extent = extent.ok_or_else(|| StoreError::Corrupt(format!("{} has no checkpoint", self.records)))?;
-        Ok(Coverage { origin: self.records.clone(), size: extent.size, root: Digest(extent.root) })
     }
 
     /// Receipt and answer into the exchange log, and the query beside it: together or not at all.

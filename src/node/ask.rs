@@ -4,10 +4,11 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::Semaphore;
 
-use super::answer::{self, Answerer, Persons};
+use super::answer::{self, Answerer, Look, Persons};
 use super::serve::surroundings;
 use super::{Node, NodeError, newest_own, rng};
 use crate::exchange::News;
+use crate::exchange::mirrored::Mirrors;
 use crate::exchange::query::Asker;
 use crate::import::PersonKey;
 use crate::log::origin::LogName;
@@ -19,6 +20,7 @@ impl Node {
         Asker {
             around: surroundings(self, News::start(self.db.clone())),
             node: self.id.clone(),
+            mirrors: Mirrors::start(self.db.clone()),
             exchange: self.exchange.clone(),
             rng: Arc::new(Mutex::new(rng())),
         }
@@ -40,9 +42,11 @@ impl Node {
     /// Answers for this node.
     pub async fn answerer(&self) -> Result<Answerer, NodeError> {
         let config = Arc::clone(&self.config);
+        let records = newest_own(&self.db, &self.id, LogName::Records).await?.origin;
         Ok(Answerer {
             db: self.db.clone(),
-            records: newest_own(&self.db, &self.id, LogName::Records).await?.origin,
+            look: Look::start(self.db.clone(), records.clone()),
+            records,
             exchange: self.exchange.clone(),
             registry: self.registry.clone(),
             kinds: self.kinds.clone(),

@@ -135,7 +135,7 @@ pub async fn about(db: &Db, view: &View<'_>, subject: &str) -> Result<Vec<Found>
         }
     }
     let places: HashSet<RecordPlace> = records.iter().filter_map(|record| record.place.clone()).collect();
-    let lives = db.lives(&[], &places).await?.lives;
+    let lives = db.said_of(&places).await?;
     let mut found: Vec<Found> = records.iter().map(|record| Found::of(record, &lives, view)).collect();
     let of = |record: &Record<'_>, found: &Found| record.place.clone().filter(|_| found.has_ended());
     let ended: HashSet<RecordPlace> =

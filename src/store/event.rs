@@ -1,48 +1,47 @@
 //! What was said about records: events, the statements that they name, and the lives of records.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::LazyLock;
 
 use sqlx::FromRow;
 
 use super::db::{hash, nat, on};
-use super::record::ASKED;
+use super::list::InList;
 use super::{Db, StoreError};
-use crate::log::event::{At, Lives, RecordPlace, Said, Target};
+use crate::log::event::{At, Life, Lives, RecordPlace, Said, Target};
 use crate::statement::{Digest, NodeId, Statement, Unverified};
 
-static TARGETS: LazyLock<String> = LazyLock::new(|| {
-    format!(
-        "SELECT s.digest, s.verdict, s.kind AS statement_kind, s.identity AS statement_identity, s.jws, l.node, \
+static TARGETS: LazyLock<InList> = LazyLock::new(|| {
+    InList::new(1, |list| {
+        format!(
+            "SELECT s.digest, s.verdict, s.kind AS statement_kind, s.identity AS statement_identity, s.jws, l.node, \
          e.issuer, e.kind, e.identity FROM statement s JOIN log l ON l.id = s.log \
-         LEFT JOIN event e ON e.log = s.log AND e.idx = s.idx WHERE s.digest IN ({}) ORDER BY s.log, s.idx",
-        asked()
-    )
+         LEFT JOIN event e ON e.log = s.log AND e.idx = s.idx WHERE s.digest IN ({list}) ORDER BY s.log, s.idx"
+        )
+    })
 });
-static SAID: LazyLock<String> = LazyLock::new(|| {
-    format!(
-        "SELECT e.issuer, e.kind, e.identity, s.digest, s.idx, s.jws, l.generation FROM event e \
+static SAID: LazyLock<InList> = LazyLock::new(|| {
+    InList::new(1, |list| {
+        format!(
+            "SELECT e.issuer, e.kind, e.identity, s.digest, s.idx, s.jws, l.generation FROM event e \
          JOIN statement s ON s.log = e.log AND s.idx = e.idx JOIN log l ON l.id = e.log \
-         WHERE e.identity IN ({}) AND s.verdict = 'accepted' ORDER BY e.log, e.idx",
-        asked()
-    )
+         WHERE e.identity IN ({list}) AND s.verdict = 'accepted' ORDER BY e.log, e.idx"
+        )
+    })
 });
-static VERSIONS: LazyLock<String> = LazyLock::new(|| {
-    format!(
-        "SELECT r.issuer, r.kind, r.identity, r.idx, l.generation FROM record r JOIN log l ON l.id = r.log \
-         WHERE r.identity IN ({})",
-        asked()
-    )
+static VERSIONS: LazyLock<InList> = LazyLock::new(|| {
+    InList::new(1, |list| {
+        format!(
+            "SELECT r.issuer, r.kind, r.identity, r.idx, l.generation FROM record r JOIN log l ON l.id = r.log \
+         WHERE r.identity IN ({list})"
+        )
+    })
 });
 
 // Events are far fewer than records.
 const DISPUTES: &str = "SELECT s.digest, s.jws FROM event e JOIN statement s ON s.log = e.log AND s.idx = e.idx \
      WHERE e.issuer = $1 AND s.kind IN ('dispute', 'dispute-answer') AND s.verdict = 'accepted' AND s.jws IS NOT NULL \
      ORDER BY s.iat, s.log, s.idx";
-
-fn asked() -> String {
-    (1..=ASKED).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ")
-}
 
 impl Db {
     /// The statements of these digests, and the lives of the records that they are or are about; and of further records.
@@ -58,8 +57,9 @@ impl Db {
             }
         }
         let places = lives.targets.keys().filter_map(|digest| lives.place_of(digest)).chain(records);
-        let places: BTreeSet<RecordPlace> = places.cloned().collect();
-        let identities: BTreeSet<[u8; 32]> = places.iter().map(|place| place.identity).collect();
+        let places: HashSet<RecordPlace> = places.cloned().collect();
+        lives.lives = self.said_of(&places).await?;
+        let identities = identities(&places);
         let asked: Vec<&[u8]> = identities.iter().map(|identity| &identity[..]).collect();
         for row in self.by_digest::<VersionRow>(&VERSIONS, &asked).await? {
             let (place, at) = row.read()?;
@@ -67,10 +67,18 @@ impl Db {
                 lives.lives.entry(place).or_default().version = Some(at);
             }
         }
+        Ok(lives)
+    }
+
+    /// What was said about records: what their standings depend on. Where their current versions stand is not in it.
+    pub async fn said_of(&self, records: &HashSet<RecordPlace>) -> Result<HashMap<RecordPlace, Life>, StoreError> {
+        let mut lives: HashMap<RecordPlace, Life> = HashMap::new();
+        let identities = identities(records);
+        let asked: Vec<&[u8]> = identities.iter().map(|identity| &identity[..]).collect();
         for row in self.by_digest::<SaidRow>(&SAID, &asked).await? {
             let (place, said) = row.read()?;
-            if let Some(said) = said.filter(|_| places.contains(&place)) {
-                lives.lives.entry(place).or_default().said.push(said);
+            if let Some(said) = said.filter(|_| records.contains(&place)) {
+                lives.entry(place).or_default().said.push(said);
             }
         }
         Ok(lives)
@@ -83,20 +91,22 @@ impl Db {
         rows.into_iter().map(|(digest, jws)| Ok((Digest(hash(&digest)?), statement(jws)?))).collect()
     }
 
-    async fn by_digest<R>(&self, sql: &'static str, asked: &[&[u8]]) -> Result<Vec<R>, StoreError>
+    async fn by_digest<R>(&self, list: &'static InList, asked: &[&[u8]]) -> Result<Vec<R>, StoreError>
     where
         R: for<'r> FromRow<'r, sqlx::sqlite::SqliteRow> + for<'r> FromRow<'r, sqlx::postgres::PgRow> + Send + Unpin,
     {
         let mut found = Vec::new();
-        for asked in asked.chunks(ASKED) {
-            // the last one is repeated where there are fewer
-            let asked = (0..ASKED).map(|n| asked[n.min(asked.len() - 1)]);
+        for (sql, asked) in list.of(asked) {
             let rows: Vec<R> =
                 on!(read self, c => asked.fold(sqlx::query_as(sql), |query, one| query.bind(one)).fetch_all(c))?;
             found.extend(rows);
         }
         Ok(found)
     }
+}
+
+fn identities(records: &HashSet<RecordPlace>) -> BTreeSet<[u8; 32]> {
+    records.iter().map(|place| place.identity).collect()
 }
 
 #[derive(FromRow)]

@@ -7,7 +7,8 @@
 //! | `append.rs`, `project.rs` | the one transaction that grows a log, and what statements become in it |
 //! | `refused_descriptor.rs` | `refused_descriptor` |
 //! | `revise.rs` | what compromised keys signed, taken back |
-//! | `rows.rs` | statements over many rows at once |
+//! | `gather.rs` | look-ups of many callers together |
+//! | `rows.rs`, `list.rs` | statements over many rows, and about many values, at once |
 //! | `statement.rs` | `statement`, `reference` |
 //! | `event.rs` | `event` |
 //! | `recognising.rs` | `recognising` |
@@ -39,8 +40,10 @@ pub mod cosignature;
 pub mod db;
 pub mod delivery;
 pub mod event;
+pub mod gather;
 pub mod inbox;
 pub mod invitation;
+mod list;
 pub mod log;
 pub mod member_list;
 pub mod notice;

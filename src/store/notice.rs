@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use super::db::{hash, int, nat, on, retry};
-use super::record::ASKED;
+use super::list::InList;
 use super::rows::{MultiRow, insert};
 use super::watch::alone;
 use super::{Db, StoreError};
@@ -110,13 +110,13 @@ const PAGE: &str = "SELECT s.idx, s.subject, s.iat FROM statement s WHERE s.log 
 const TURNS: &str = "SELECT t.id, t.log, t.idx, t.subject, t.stands, s.iat FROM turned t \
      JOIN followed f ON f.log = t.log JOIN statement s ON s.log = t.log AND s.idx = t.idx \
      WHERE t.idx < f.idx ORDER BY t.id LIMIT $1";
-static WATCHERS: LazyLock<String> = LazyLock::new(|| {
-    let places: Vec<String> = (2..2 + ASKED).map(|n| format!("${n}")).collect();
-    format!(
-        "SELECT subject, id, follower, purpose, name FROM watch \
-         WHERE (until_ms IS NULL OR until_ms > $1) AND subject IN ({}) ORDER BY id",
-        places.join(", ")
-    )
+static WATCHERS: LazyLock<InList> = LazyLock::new(|| {
+    InList::new(2, |list| {
+        format!(
+            "SELECT subject, id, follower, purpose, name FROM watch \
+             WHERE (until_ms IS NULL OR until_ms > $1) AND subject IN ({list}) ORDER BY id"
+        )
+    })
 });
 const ENVELOPE: &str = "SELECT digest, kind, version, jws FROM statement WHERE log = $1 AND idx = $2";
 const BEGIN: &str = "INSERT INTO followed (log, idx) VALUES ($1, $2) ON CONFLICT (log) DO NOTHING";
@@ -177,10 +177,9 @@ impl Db {
     /// Who follows these subjects now: a look-up each in one index, however many are followed.
     pub async fn watchers(&self, subjects: &[&str], now_ms: i64) -> Result<HashMap<String, Vec<Watcher>>, StoreError> {
         let mut found: HashMap<String, Vec<Watcher>> = HashMap::new();
-        for asked in subjects.chunks(ASKED) {
-            let asked = (0..ASKED).map(|n| asked[n.min(asked.len() - 1)]);
+        for (sql, asked) in WATCHERS.of(subjects) {
             let rows: Vec<WatcherColumns> = on!(read self, c => asked
-                .fold(sqlx::query_as(WATCHERS.as_str()).bind(now_ms), |query, subject| query.bind(subject))
+                .fold(sqlx::query_as(sql).bind(now_ms), |query, subject| query.bind(subject))
                 .fetch_all(c))?;
             for (subject, watch, follower, purpose, name) in rows {
                 found.entry(subject).or_default().push(Watcher { watch, follower, purpose, name });

@@ -6,9 +6,11 @@ use std::sync::LazyLock;
 
 use super::append::AppendError;
 use super::db::{Tx, clean, hash, int, nat, on};
+use super::list::InList;
 use super::rows::{MultiRow, insert};
 use super::statement::{Row, StatementRow};
 use super::{Db, StoreError};
+use crate::log::event::RecordPlace;
 use crate::log::{Hash, Origin};
 use crate::statement::{Digest, NodeId};
 
@@ -85,6 +87,8 @@ pub struct Place {
 pub struct OwnRecord {
     /// Where it stands.
     pub place: Place,
+    /// Under what events about it are found.
+    pub life: Option<RecordPlace>,
     /// Its kind.
     pub kind: String,
     /// The statement.
@@ -106,14 +110,26 @@ static HEARD: LazyLock<MultiRow> = LazyLock::new(|| {
     )
 });
 const ANSWER: &str = "SELECT query, answer FROM answered WHERE asker = $1 AND nonce = $2";
+static ANSWERS: LazyLock<InList> = LazyLock::new(|| {
+    InList::new(2, |list| format!("SELECT nonce, query, answer FROM answered WHERE asker = $1 AND nonce IN ({list})"))
+});
 const HEARD_OF: &str = "SELECT peer, digest, jws, outcome, reason FROM heard WHERE query = $1";
 const EXTENT: &str = "SELECT head_size, head_root FROM log WHERE origin = $1";
 // the subject's index leads: a subject has few statements, and the logs are a handful
-const OWN_ABOUT: &str = "SELECT l.generation, s.kind, s.log, s.idx, s.class, s.digest, s.verdict, s.reason, s.body, s.jws \
+const OWN: &str = "SELECT s.subject, l.node, l.generation, s.kind, s.identity, \
+     s.log, s.idx, s.class, s.digest, s.verdict, s.reason, s.body, s.jws \
      FROM statement s JOIN log l ON l.id = s.log \
      JOIN record r ON r.identity = s.identity AND r.kind = s.kind AND r.issuer = l.node AND r.log = s.log AND r.idx = s.idx \
-     WHERE s.subject = $1 AND s.verdict = 'accepted' AND s.body = 'here' AND l.own = 1 AND l.name = 'records' \
-     AND (l.generation > $2 OR (l.generation = $2 AND s.idx > $3)) ORDER BY l.generation, s.idx LIMIT $4";
+     WHERE s.verdict = 'accepted' AND s.body = 'here' AND l.own = 1 AND l.name = 'records'";
+static OWN_ABOUT: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "{OWN} AND s.subject = $1 AND (l.generation > $2 OR (l.generation = $2 AND s.idx > $3)) \
+         ORDER BY l.generation, s.idx LIMIT $4"
+    )
+});
+static OWN_ABOUT_THESE: LazyLock<InList> = LazyLock::new(|| {
+    InList::new(2, |list| format!("{OWN} AND s.subject IN ({list}) ORDER BY s.subject, l.generation, s.idx LIMIT $1"))
+});
 
 impl Db {
     /// What was answered to this nonce of a peer.
@@ -121,6 +137,20 @@ impl Db {
         let row: Option<(Vec<u8>, Vec<u8>)> =
             on!(read self, c => sqlx::query_as(ANSWER).bind(asker.as_str()).bind(nonce).fetch_optional(c))?;
         row.map(stored).transpose()
+    }
+
+    /// What was answered to these nonces of a peer.
+    pub async fn answered_to(&self, asker: &NodeId, nonces: &[&str]) -> Result<HashMap<String, Stored>, StoreError> {
+        let mut found = HashMap::new();
+        for (sql, asked) in ANSWERS.of(nonces) {
+            let rows: Vec<(String, Vec<u8>, Vec<u8>)> = on!(read self, c => asked
+                .fold(sqlx::query_as(sql).bind(asker.as_str()), |query, nonce| query.bind(nonce))
+                .fetch_all(c))?;
+            for (nonce, query, answer) in rows {
+                found.insert(nonce, stored((query, answer))?);
+            }
+        }
+        Ok(found)
     }
 
     /// What a peer answered to a query of this node.
@@ -155,20 +185,40 @@ impl Db {
         limit: u32,
     ) -> Result<Vec<OwnRecord>, StoreError> {
         let (generation, index) = behind.map_or((-1, -1), |at| (i64::from(at.generation), int(at.index)));
-        let rows: Vec<OwnRow> = on!(read self, c => sqlx::query_as(OWN_ABOUT)
+        let rows: Vec<OwnRow> = on!(read self, c => sqlx::query_as(OWN_ABOUT.as_str())
             .bind(subject)
             .bind(generation)
             .bind(index)
             .bind(i64::from(limit))
             .fetch_all(c))?;
-        rows.into_iter()
-            .map(|row| {
-                let generation = u32::try_from(row.generation)
-                    .map_err(|_| StoreError::Corrupt(format!("generation {}", row.generation)))?;
-                let place = Place { generation, index: nat(row.statement.idx)? };
-                Ok(OwnRecord { place, kind: row.kind, row: row.statement.try_into()? })
-            })
-            .collect()
+        rows.into_iter().map(OwnRow::read).collect()
+    }
+
+    /// The first of those about each of some subjects. A subject of which there are `limit` or more, and those that had no
+    /// room beside it, are left out.
+    pub async fn first_about(
+        &self,
+        subjects: &[&str],
+        limit: u32,
+    ) -> Result<HashMap<String, Vec<OwnRecord>>, StoreError> {
+        let mut found: HashMap<String, Vec<OwnRecord>> = HashMap::new();
+        for (sql, asked) in OWN_ABOUT_THESE.of(subjects) {
+            let asked: Vec<&str> = asked.collect();
+            let rows: Vec<OwnRow> = on!(read self, c => asked
+                .iter()
+                .fold(sqlx::query_as(sql).bind(i64::from(limit)), |query, subject| query.bind(*subject))
+                .fetch_all(c))?;
+            // of the last one, and of those behind it, there may be more
+            let cut = rows.last().filter(|_| rows.len() >= limit as usize).map(|row| row.subject.clone());
+            let whole = |subject: &str| cut.as_deref().is_none_or(|cut| subject < cut);
+            found.extend(asked.iter().filter(|one| whole(one)).map(|one| ((*one).to_owned(), Vec::new())));
+            for row in rows {
+                if let Some(records) = found.get_mut(&row.subject) {
+                    records.push(row.read()?);
+                }
+            }
+        }
+        Ok(found)
     }
 }
 
@@ -176,10 +226,25 @@ const OUTCOMES: [&str; 5] = ["yes", "none", "insufficient-identity", "denied", "
 
 #[derive(sqlx::FromRow)]
 struct OwnRow {
+    subject: String,
+    node: String,
     generation: i64,
     kind: String,
+    identity: Option<Vec<u8>>,
     #[sqlx(flatten)]
     statement: Row,
+}
+
+impl OwnRow {
+    fn read(self) -> Result<OwnRecord, StoreError> {
+        let generation = u32::try_from(self.generation)
+            .map_err(|_| StoreError::Corrupt(format!("generation {}", self.generation)))?;
+        let place = Place { generation, index: nat(self.statement.idx)? };
+        let issuer: NodeId = self.node.parse().map_err(|_| StoreError::Corrupt(format!("the node {:?}", self.node)))?;
+        let identity = self.identity.as_deref().map(hash).transpose()?;
+        let life = identity.map(|identity| RecordPlace { issuer, kind: self.kind.clone(), identity });
+        Ok(OwnRecord { place, life, kind: self.kind, row: self.statement.try_into()? })
+    }
 }
 
 /// Writes them in the transaction that appends. Repeated: some nonces (positions) are used, and the transaction must end.

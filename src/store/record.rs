@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use sqlx::FromRow;
 
 use super::db::{Tx, hash, on};
+use super::list::InList;
 use super::statement::{Row, StatementRow};
 use super::{Db, StoreError};
 use crate::record::name::fold;
@@ -29,15 +30,10 @@ pub struct SubjectRow {
     pub name: String,
 }
 
-/// Identities asked for at once; the last one is repeated where there are fewer.
-pub(super) const ASKED: usize = 100;
-
-static CURRENT: LazyLock<String> = LazyLock::new(|| {
-    let places: Vec<String> = (3..3 + ASKED).map(|n| format!("${n}")).collect();
-    format!(
-        "SELECT identity, digest, content FROM record WHERE issuer = $1 AND kind = $2 AND identity IN ({})",
-        places.join(", ")
-    )
+static CURRENT: LazyLock<InList> = LazyLock::new(|| {
+    InList::new(3, |list| {
+        format!("SELECT identity, digest, content FROM record WHERE issuer = $1 AND kind = $2 AND identity IN ({list})")
+    })
 });
 const CURRENT_ONE: &str = "SELECT log, idx FROM record WHERE issuer = $1 AND kind = $2 AND identity = $3";
 // What is no record has no versions, and counts as current. The limit is each log's own: one that has much to say about a
@@ -69,12 +65,10 @@ impl Db {
         identities: &[[u8; 32]],
     ) -> Result<HashMap<[u8; 32], Current>, StoreError> {
         let mut found = HashMap::new();
-        for asked in identities.chunks(ASKED) {
-            let asked = (0..ASKED).map(|n| &asked[n.min(asked.len() - 1)][..]);
+        let identities: Vec<&[u8]> = identities.iter().map(|identity| &identity[..]).collect();
+        for (sql, asked) in CURRENT.of(&identities) {
             let rows: Vec<(Vec<u8>, Vec<u8>, Vec<u8>)> = on!(read self, c => asked
-                .fold(sqlx::query_as(CURRENT.as_str()).bind(issuer.as_str()).bind(kind), |query, identity| {
-                    query.bind(identity)
-                })
+                .fold(sqlx::query_as(sql).bind(issuer.as_str()).bind(kind), |query, identity| query.bind(identity))
                 .fetch_all(c))?;
             for (identity, digest, content) in rows {
                 let current = Current { digest: Digest(hash(&digest)?), content: hash(&content)? };

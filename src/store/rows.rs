@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 /// Rows in one statement.
-pub(super) const WIDTHS: [usize; 3] = [100, 10, 1];
+pub(super) const WIDTHS: [usize; 5] = [100, 30, 10, 3, 1];
 
 /// A statement over a `VALUES` list, written once for each width and each way to name a place.
 pub(super) struct MultiRow {
@@ -135,8 +135,8 @@ mod tests {
     #[test]
     fn places_are_numbered_through() {
         let rows = MultiRow::new("INSERT INTO t (a, b)", 2, "ON CONFLICT DO NOTHING");
-        assert_eq!(rows.numbered(2), "INSERT INTO t (a, b) VALUES ($1, $2) ON CONFLICT DO NOTHING");
+        assert_eq!(rows.numbered(4), "INSERT INTO t (a, b) VALUES ($1, $2) ON CONFLICT DO NOTHING");
         assert!(rows.numbered(0).contains("($199, $200) ON"));
-        assert!(rows.plain(1).contains("VALUES (?, ?), (?, ?)"));
+        assert!(rows.plain(3).contains("VALUES (?, ?), (?, ?)"));
     }
 }

@@ -7,8 +7,8 @@ use sqlx::FromRow;
 
 use super::append::{AppendError, Stored};
 use super::db::{hash, int, nat, on, retry};
+use super::list::InList;
 use super::project::{Columns, Projections};
-use super::record::ASKED;
 use super::{Db, StoreError, turned};
 use crate::log::version::{Identified, Waiting};
 use crate::log::{Class, Entry};
@@ -45,6 +45,9 @@ const STATEMENTS: &str = "SELECT log, idx, class, digest, verdict, reason, body,
      WHERE log = $1 AND idx >= $2 AND idx < $3 ORDER BY idx";
 const FIND: &str = "SELECT log, idx, class, digest, verdict, reason, body, jws FROM statement \
      WHERE digest = $1 ORDER BY log, idx";
+static VERDICTS: LazyLock<InList> = LazyLock::new(|| {
+    InList::new(1, |list| format!("SELECT digest, verdict FROM statement WHERE digest IN ({list}) ORDER BY log, idx"))
+});
 const DESCRIPTORS: &str = "SELECT idx, jws FROM statement \
      WHERE log = $1 AND kind = 'descriptor' AND verdict = 'accepted' AND jws IS NOT NULL AND idx >= $2 ORDER BY idx";
 const HELD: &str = "SELECT log, idx, class, digest, verdict, reason, body, jws FROM statement \
@@ -58,13 +61,13 @@ const SETTLE: &str = "UPDATE statement SET verdict = $1, reason = $2, subject = 
 const UNLESS_VOIDING: &str = "UPDATE log SET size = size WHERE id = $1 AND unvoided IS NULL";
 const ANY_HELD: &str = "SELECT idx FROM statement WHERE log = $1 AND verdict = 'held' LIMIT 1";
 // `verdict <> 'accepted'` is the condition of the index
-static WAITING: LazyLock<String> = LazyLock::new(|| {
-    let places: Vec<String> = (3..3 + ASKED).map(|n| format!("${n}")).collect();
-    format!(
-        "SELECT DISTINCT identity FROM statement WHERE log = $1 AND kind = $2 AND verdict <> 'accepted' \
-         AND verdict = 'held' AND identity IN ({})",
-        places.join(", ")
-    )
+static WAITING: LazyLock<InList> = LazyLock::new(|| {
+    InList::new(3, |list| {
+        format!(
+            "SELECT DISTINCT identity FROM statement WHERE log = $1 AND kind = $2 AND verdict <> 'accepted' \
+             AND verdict = 'held' AND identity IN ({list})"
+        )
+    })
 });
 const WAITING_KIND: &str = "SELECT idx FROM statement WHERE log = $1 AND kind = $2 AND verdict = 'held' \
      AND identity IS NULL LIMIT 1";
@@ -97,6 +100,20 @@ impl Db {
     pub async fn find(&self, digest: &Digest) -> Result<Vec<StatementRow>, StoreError> {
         let rows: Vec<Row> = on!(read self, c => sqlx::query_as(FIND).bind(&digest.as_bytes()[..]).fetch_all(c))?;
         rows.into_iter().map(StatementRow::try_from).collect()
+    }
+
+    /// What was judged of the statements of these digests, wherever they stand, by log and index.
+    pub async fn verdicts(&self, digests: &[Digest]) -> Result<Vec<(Digest, String)>, StoreError> {
+        let digests: Vec<&[u8]> = digests.iter().map(|digest| &digest.0[..]).collect();
+        let mut found = Vec::new();
+        for (sql, asked) in VERDICTS.of(&digests) {
+            let rows: Vec<(Vec<u8>, String)> =
+                on!(read self, c => asked.fold(sqlx::query_as(sql), |query, digest| query.bind(digest)).fetch_all(c))?;
+            for (digest, verdict) in rows {
+                found.push((Digest(hash(&digest)?), verdict));
+            }
+        }
+        Ok(found)
     }
 
     /// Accepted statements that name this digest in their `ref`, by log and index.
@@ -149,10 +166,9 @@ impl Db {
             if row.is_some() {
                 waiting.add(kind, None);
             }
-            for asked in identities.chunks(ASKED) {
-                let asked = (0..ASKED).map(|n| &asked[n.min(asked.len() - 1)][..]);
+            for (sql, asked) in WAITING.of(&identities) {
                 let rows: Vec<(Vec<u8>,)> = on!(read self, c => asked
-                    .fold(sqlx::query_as(WAITING.as_str()).bind(log).bind(kind), |query, identity| query.bind(identity))
+                    .fold(sqlx::query_as(sql).bind(log).bind(kind), |query, identity| query.bind(&identity[..]))
                     .fetch_all(c))?;
                 for (identity,) in rows {
                     waiting.add(kind, Some(hash(&identity)?));

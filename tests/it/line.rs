@@ -8,6 +8,7 @@ use axum::Router;
 use kaopu::clock::Clock;
 use kaopu::config;
 use kaopu::exchange::client::Patience;
+use kaopu::exchange::mirrored::Mirrors;
 use kaopu::exchange::pull::{Clients, Surroundings};
 use kaopu::exchange::query::Asker;
 use kaopu::exchange::source::Backoff;
@@ -17,7 +18,7 @@ use kaopu::http::{Limits, PeerInterface, peer_routes};
 use kaopu::in_force::InForce;
 use kaopu::log::Origin;
 use kaopu::log::appender::{Appended, Appender, Submission};
-use kaopu::node::answer::{self, Answerer, MayRead, Persons};
+use kaopu::node::answer::{self, Answerer, Look, MayRead, Persons};
 use kaopu::policy::{Files, Groups, Known, Policies};
 use kaopu::record::Rules;
 use kaopu::statement::{Audience, Kinds, NodeId, Reader, Verified};
@@ -158,6 +159,7 @@ impl Office {
     pub fn answerer(&self) -> Option<Answerer> {
         Some(Answerer {
             db: self.db.clone(),
+            look: Look::start(self.db.clone(), self.city.records()),
             records: self.city.records(),
             exchange: self.exchange.clone()?,
             registry: self.registry.clone(),
@@ -179,6 +181,7 @@ impl Office {
         Asker {
             around: self.surroundings(),
             node: self.city.node.clone(),
+            mirrors: Mirrors::start(self.db.clone()),
             exchange: self.exchange.clone().unwrap(),
             rng: Arc::new(Mutex::new(rand::make_rng::<StdRng>())),
         }

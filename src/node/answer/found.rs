@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use super::MayRead;
 use crate::exchange::question::{Next, PAGE, Withheld};
 use crate::log::Class;
-use crate::log::event::{Life, RecordPlace, place_of};
+use crate::log::event::{Life, RecordPlace};
 use crate::node::view::View;
 use crate::policy::{HoldCase, Policies};
 use crate::statement::{Digest, NodeId, Statement, Subject, Unverified};
@@ -17,7 +17,7 @@ use crate::store::{Db, StoreError};
 /// Bytes of statements on one page; the one that goes beyond is the last.
 const PAGE_BYTES: usize = 8 * 1024 * 1024;
 /// Statements read at once.
-const READ: u32 = PAGE as u32 + 1;
+pub(super) const READ: u32 = PAGE as u32 + 1;
 
 /// One page of what was found.
 #[derive(Default)]
@@ -46,17 +46,32 @@ pub struct Asking<'a> {
     pub policies: &'a Policies,
 }
 
-/// Looks for records about a subject behind a place. One that is replaced between two pages moves behind them, so that the
-/// pages together miss nothing.
-pub async fn page(db: &Db, subject: &str, behind: Option<Next>, asking: &Asking<'_>) -> Result<Page, StoreError> {
+/// Records that were read together, and what was said about them.
+pub struct Read {
+    /// The records; less than [`READ`] are all that there are.
+    pub records: Vec<OwnRecord>,
+    /// What was said about them.
+    pub lives: HashMap<RecordPlace, Life>,
+}
+
+/// Looks for records about a subject behind a place, the first of which may have been read already. One that is replaced
+/// between two pages moves behind them, so that the pages together miss nothing.
+pub async fn page(
+    db: &Db,
+    subject: &str,
+    behind: Option<Next>,
+    mut first: Option<Read>,
+    asking: &Asking<'_>,
+) -> Result<Page, StoreError> {
     let (mut page, mut bytes, mut behind) = (Page::default(), 0, behind);
     loop {
-        let read = db.own_about(subject, behind.map(|next| next.0), READ).await?;
-        let is_last = read.len() < READ as usize;
-        let records = read.into_iter().map(|record| Record::of(record, asking)).collect::<Result<Vec<_>, _>>()?;
-        let places: HashSet<RecordPlace> = records.iter().filter_map(|record| record.life.clone()).collect();
-        let lives = if places.is_empty() { HashMap::new() } else { db.lives(&[], &places).await?.lives };
+        let Read { records, lives } = match first.take() {
+            Some(first) => first,
+            None => read(db, subject, behind).await?,
+        };
+        let is_last = records.len() < READ as usize;
         for record in records {
+            let record = Record::of(record, asking)?;
             if page.digests.len() == PAGE || bytes > PAGE_BYTES {
                 page.next = behind;
                 return Ok(page);
@@ -74,6 +89,13 @@ pub async fn page(db: &Db, subject: &str, behind: Option<Next>, asking: &Asking<
     }
 }
 
+async fn read(db: &Db, subject: &str, behind: Option<Next>) -> Result<Read, StoreError> {
+    let records = db.own_about(subject, behind.map(|next| next.0), READ).await?;
+    let places: HashSet<RecordPlace> = records.iter().filter_map(|record| record.life.clone()).collect();
+    let lives = db.said_of(&places).await?;
+    Ok(Read { records, lives })
+}
+
 /// A record of this node. Nothing but its place where its kind is not told, or its body is not here.
 struct Record {
     place: Place,
@@ -83,15 +105,13 @@ struct Record {
 
 impl Record {
     fn of(record: OwnRecord, asking: &Asking<'_>) -> Result<Self, StoreError> {
-        let OwnRecord { place, kind, row } = record;
-        let Body::Here(jws) = &row.body else { return Ok(Self { place, life: None, stated: None }) };
+        let OwnRecord { place, life, kind, row } = record;
+        let Body::Here(jws) = &row.body else { return Ok(Self { place, life, stated: None }) };
         if !asking.kinds.contains(&kind) {
-            return Ok(Self { place, life: None, stated: None });
+            return Ok(Self { place, life, stated: None });
         }
         let stated = Unverified::parse(jws)
             .map_err(|why| StoreError::Corrupt(format!("an own record that cannot be read: {why}")))?;
-        let statement = stated.statement();
-        let life = asking.view.kinds.find(&statement.typ).and_then(|kind| place_of(kind, statement));
         Ok(Self { place, life, stated: Some((row.entry.digest, row.entry.class, stated)) })
     }
 }
