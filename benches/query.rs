@@ -1,8 +1,9 @@
 //! Queries between two nodes over real mutual TLS, signed and logged on both sides, both in this process, while the asked
-//! one holds many records.
+//! one holds many records: how many a second with 64 under way, held against nginx serving a static file over mutual TLS to
+//! the same client, and how long each takes at half the rate that is asked for.
 //!
 //! `cargo bench --bench query`; `KAOPU_ROWS` says how many records (100,000), `KAOPU_SECONDS` for how long (10),
-//! `KAOPU_FLIGHT` how many queries are under way at once (64).
+//! `KAOPU_FLIGHT` how many queries are under way at once (64), `KAOPU_STORE` on which database alone.
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, reason = "a bench reports and may panic")]
 #![expect(clippy::allow_attributes, reason = "what is shared with the tests is not all used here")]
@@ -16,8 +17,8 @@ mod database;
 #[path = "../tests/it/line.rs"]
 #[allow(dead_code, reason = "the tests have more use for it")]
 mod line;
+mod nginx;
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use city::City;
@@ -28,28 +29,48 @@ use kaopu::http::Limits;
 use kaopu::record::Purpose;
 use kaopu::statement::Verified;
 use line::{Office, place, publish};
+use nginx::Nginx;
 
 /// Statements in one submission.
 const SUBMISSION: u64 = 4096;
+/// The share of nginx's rate that queries are to reach.
+const GOAL: f64 = 0.15;
 
 fn main() {
     let number = |name, or| std::env::var(name).map_or(or, |value| value.parse().expect("a number"));
     let (rows, seconds) = (number("KAOPU_ROWS", 100_000), number("KAOPU_SECONDS", 10));
-    let flight = number("KAOPU_FLIGHT", 64);
+    let (flight, time) = (number("KAOPU_FLIGHT", 64), Duration::from_secs(seconds));
+    let only = std::env::var("KAOPU_STORE").unwrap_or_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         for kind in [Kind::Sqlite, Kind::DurablePostgres] {
-            let mut took = Box::pin(measure(kind, rows, flight, Duration::from_secs(seconds))).await;
-            took.sort_unstable();
-            let at = |share: f64| took[((took.len() - 1) as f64 * share) as usize];
-            println!(
-                "{kind:?}: {} queries/s, {flight} in flight, {rows} records: p50 {:?}, p99 {:?}",
-                took.len() as u64 / seconds,
-                at(0.5),
-                at(0.99)
-            );
+            if only.is_empty() || format!("{kind:?}").eq_ignore_ascii_case(&only) {
+                Box::pin(measure(kind, rows, flight, time)).await;
+            }
         }
     });
+}
+
+async fn measure(kind: Kind, rows: u64, flight: u64, time: Duration) {
+    let mut line = Line::new(kind, rows).await;
+    let nginx = match Nginx::start(&line.asked.city, &line.asker.city) {
+        Some(nginx) => Some(nginx.measure(&line.asker, &line.asked.city, flight, time).await),
+        None => None,
+    };
+    let (reached, took) = line.ask(flight, time, None).await;
+    println!("{kind:?}: {reached} queries/s, {flight} in flight, {rows} records: {}", shares(took));
+    let Some(nginx) = nginx else { return println!("no nginx here to hold it against: install it for the ratio") };
+    println!("{kind:?}: nginx {nginx}/s, ratio {:.3}", reached as f64 / nginx as f64);
+    let half = ((nginx as f64 * GOAL) as u64).min(reached) / 2;
+    let (reached, took) = line.ask(flight, time, Some(half)).await;
+    println!("{kind:?}: at {reached} queries/s of {half} that were to be asked: {}", shares(took));
+    line.asked.close().await;
+}
+
+fn shares(mut took: Vec<Duration>) -> String {
+    took.sort_unstable();
+    let at = |share: f64| took[((took.len() - 1) as f64 * share) as usize];
+    format!("p50 {:.1?}, p99 {:.1?}", at(0.5), at(0.99))
 }
 
 /// A code of which there is one record.
@@ -62,57 +83,84 @@ fn uscc(n: u64) -> String {
     format!("{body}{}", char::from(CHARACTERS[(31 - sum % 31) % 31]))
 }
 
-/// How long each query took, from its signing until its receipt was logged.
-async fn measure(kind: Kind, rows: u64, flight: u64, time: Duration) -> Vec<Duration> {
-    let (tcp, url) = place().await;
-    let mut asked = Office::in_a(kind, City::new("340500", &url)).await;
-    let mut asker = Office::in_a(kind, City::new("310107", "https://127.0.0.1:1")).await;
-    asked.knows(&[&asker.city]).await;
-    asker.knows(&[&asked.city]).await;
-    let records = asked.publishes().await;
-    asker.exchanges().await;
-    asked.exchanges().await;
-    let mut first = 0;
-    while first < rows {
-        let end = (first + SUBMISSION).min(rows);
-        let statements: Vec<Verified> =
-            (first..end).map(|n| asked.city.say(asked.city.penalty_of(&uscc(n), n))).collect();
-        publish(&records, statements).await;
-        first = end;
-    }
-    let limits = Limits { per_second: u32::MAX, in_flight: 1024, ..Limits::default() };
-    asked.serve_within(tcp, limits);
+/// Two nodes, of which one asks the other.
+struct Line {
+    asked: Office,
+    asker: Office,
+    rows: u64,
+}
 
-    let peer = asker.registry.peer(&asked.city.node).unwrap();
-    let asker = asker.asker();
-    let until = Instant::now() + time;
-    let one = |number: u64| {
-        let (asker, peer) = (asker.clone(), Arc::clone(&peer));
-        async move {
-            let (mut took, mut n) = (Vec::new(), number);
-            while Instant::now() < until {
-                let ask = Ask {
-                    subject: Whom::Known(About::Enterprise { uscc: uscc(n % rows) }),
-                    purpose: Purpose::Finance,
-                    basis: "示例条例第一条".to_owned(),
-                    kinds: Vec::new(),
-                    authorisation: None,
-                };
-                let begun = Instant::now();
-                let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
-                let finding = asker.ask(&peer, &ask, deadline).await;
-                assert_eq!(finding.came, Came::Yes, "{:?}", finding.reason);
-                took.push(begun.elapsed());
-                n = n.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407) >> 1;
-            }
-            took
+impl Line {
+    async fn new(kind: Kind, rows: u64) -> Self {
+        let (tcp, url) = place().await;
+        let mut asked = Office::in_a(kind, City::new("340500", &url)).await;
+        let mut asker = Office::in_a(kind, City::new("310107", "https://127.0.0.1:1")).await;
+        asked.knows(&[&asker.city]).await;
+        asker.knows(&[&asked.city]).await;
+        let records = asked.publishes().await;
+        asker.exchanges().await;
+        asked.exchanges().await;
+        let mut first = 0;
+        while first < rows {
+            let end = (first + SUBMISSION).min(rows);
+            let statements: Vec<Verified> =
+                (first..end).map(|n| asked.city.say(asked.city.penalty_of(&uscc(n), n))).collect();
+            publish(&records, statements).await;
+            first = end;
         }
-    };
-    let all: Vec<_> = (0..flight).map(|number| tokio::spawn(one(number * 7919))).collect();
-    let mut took = Vec::new();
-    for asking in all {
-        took.extend(asking.await.unwrap());
+        let limits = Limits { per_second: u32::MAX, in_flight: 1024, ..Limits::default() };
+        asked.serve_within(tcp, limits);
+        Self { asked, asker, rows }
     }
-    asked.close().await;
-    took
+
+    /// `flight` askers at once, each behind its last answer, or all together at a rate: how many queries a second there
+    /// were, and how long each took, from when it was due until its receipt was logged.
+    async fn ask(&self, flight: u64, time: Duration, rate: Option<u64>) -> (u64, Vec<Duration>) {
+        let begun = Instant::now();
+        let until = begun + time;
+        let pace = rate.map(|rate| Duration::from_secs(flight).div_f64(rate as f64));
+        let one = self.asker.asker();
+        let asking: Vec<_> = (0..flight)
+            .map(|number| {
+                let asker = one.clone();
+                let peer = self.asker.registry.peer(&self.asked.city.node).unwrap();
+                let (mut n, rows) = (number * 7919, self.rows);
+                tokio::spawn(async move {
+                    let mut took = Vec::new();
+                    let mut due = begun + pace.unwrap_or_default().mul_f64(number as f64 / flight as f64);
+                    while Instant::now() < until {
+                        match pace {
+                            None => due = Instant::now(),
+                            Some(pace) => {
+                                tokio::time::sleep_until(due.into()).await;
+                                due += pace;
+                            }
+                        }
+                        let begun = due - pace.unwrap_or_default();
+                        let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+                        let finding = asker.ask(&peer, &about(n % rows), deadline).await;
+                        assert_eq!(finding.came, Came::Yes, "{:?}", finding.reason);
+                        took.push(begun.elapsed());
+                        n = n.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407) >> 1;
+                    }
+                    took
+                })
+            })
+            .collect();
+        let mut took = Vec::new();
+        for one in asking {
+            took.extend(one.await.unwrap());
+        }
+        (took.len() as u64 / time.as_secs(), took)
+    }
+}
+
+fn about(n: u64) -> Ask {
+    Ask {
+        subject: Whom::Known(About::Enterprise { uscc: uscc(n) }),
+        purpose: Purpose::Finance,
+        basis: "示例条例第一条".to_owned(),
+        kinds: Vec::new(),
+        authorisation: None,
+    }
 }

@@ -39,6 +39,9 @@ pub struct City {
     pub exchange_key: Arc<SigningKey>,
     pub witness: Arc<SigningKey>,
     pub identity: Arc<Identity>,
+    /// The certificate and its key, as PEM.
+    #[cfg_attr(test, expect(dead_code, reason = "a benchmark gives it to another program"))]
+    pub pem: String,
     pub descriptor: Descriptor,
     /// Its first descriptor, signed.
     pub first: Verified,
@@ -54,7 +57,7 @@ impl City {
             SigningKey::from_seed(Suite::EdDsa, &seed).unwrap()
         };
         let [root, next, sign, log_key, exchange_key, witness] = [1, 2, 3, 4, 5, 6].map(key);
-        let (identity, ca) = certificates(&node);
+        let (identity, pem, ca) = certificates(&node);
         let log = |name| Origin { node: node.clone(), log: name, generation: 1 };
         let (records, exchange) = (log(LogName::Records), log(LogName::Exchange));
         let entry = |key: &SigningKey, purpose| KeyEntry {
@@ -87,7 +90,7 @@ impl City {
         };
         let first = descriptor.sign(&root, NOW, &mut StdRng::seed_from_u64(7)).unwrap();
         let [log_key, exchange_key, witness] = [log_key, exchange_key, witness].map(Arc::new);
-        Self { node, root, sign, log_key, exchange_key, witness, identity: Arc::new(identity), descriptor, first }
+        Self { node, root, sign, log_key, exchange_key, witness, identity: Arc::new(identity), pem, descriptor, first }
     }
 
     /// Its records log.
@@ -171,7 +174,7 @@ fn penalty(number: u64, name: &str) -> Map<String, Value> {
 }
 
 /// An authority of the city's own, and a certificate under it that names the node.
-fn certificates(node: &NodeId) -> (Identity, CertificateDer<'static>) {
+fn certificates(node: &NodeId) -> (Identity, String, CertificateDer<'static>) {
     let ca_key = KeyPair::generate().unwrap();
     let mut ca = CertificateParams::default();
     ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
@@ -183,8 +186,9 @@ fn certificates(node: &NodeId) -> (Identity, CertificateDer<'static>) {
     leaf.subject_alt_names = vec![SanType::URI(format!("kaopu:node:{node}").try_into().unwrap())];
     leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
     let certificate = leaf.signed_by(&key, &Issuer::new(ca, ca_key)).unwrap();
+    let pem = certificate.pem() + &key.serialize_pem();
     let chain = vec![certificate.der().clone()];
     let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
     let identity = Identity::new(node.clone(), chain, key, clock()).unwrap();
-    (identity, ca_der)
+    (identity, pem, ca_der)
 }
