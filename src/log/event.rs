@@ -239,12 +239,21 @@ impl Before<'_> {
             _ => by_issuer,
         };
         let filed = event.refs.first();
-        let ended = self.said("application").any(|said| {
-            said.statement.iss == place.issuer
-                && said.statement.refs.first() == filed
-                && matches!(stage(&said.statement).as_deref(), Some("rejected" | "decided"))
-        });
-        if fits && !(ended && by_issuer) { Ok(()) } else { Err(NotAbout::Stage) }
+        let issuers = self.said("application").filter(|said| said.statement.iss == place.issuer);
+        let about_this = issuers.filter(|said| said.statement.refs.first() == filed);
+        let before: Vec<String> = about_this.filter_map(|said| stage(&said.statement)).collect();
+        let was = |stage: &str| before.iter().any(|before| before == stage);
+        // what only the issuer says follows from its own log alone; what it and the window say to each other does not
+        let follows = !by_issuer
+            || !was("rejected")
+                && !was("decided")
+                && match this.as_str() {
+                    "accepted" => !was("accepted"),
+                    "extended" => was("accepted") && !was("extended"),
+                    "decided" => was("accepted"),
+                    _ => true,
+                };
+        if fits && follows { Ok(()) } else { Err(NotAbout::Stage) }
     }
 }
 

@@ -138,6 +138,8 @@ pub enum Stage {
     Accepted,
     /// 补正: more is asked for.
     More,
+    /// 已延期: there is more time to decide.
+    Extended,
     /// 不予受理或不予修复.
     Rejected,
     /// 已决定: the repair says how.
@@ -226,17 +228,43 @@ impl RecognitionOutcome {
 }
 
 impl Stage {
+    const ALL: [Self; 7] =
+        [Self::Filed, Self::Supplied, Self::Accepted, Self::More, Self::Extended, Self::Rejected, Self::Decided];
+
     /// By the word of the body.
     pub fn parse(text: &str) -> Option<Self> {
-        Some(match text {
-            "filed" => Self::Filed,
-            "supplied" => Self::Supplied,
-            "accepted" => Self::Accepted,
-            "more" => Self::More,
-            "rejected" => Self::Rejected,
-            "decided" => Self::Decided,
-            _ => return None,
-        })
+        Self::ALL.into_iter().find(|stage| stage.as_str() == text)
+    }
+
+    /// The word of the body.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Filed => "filed",
+            Self::Supplied => "supplied",
+            Self::Accepted => "accepted",
+            Self::More => "more",
+            Self::Extended => "extended",
+            Self::Rejected => "rejected",
+            Self::Decided => "decided",
+        }
+    }
+
+    /// The word of users.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Filed => "已申请",
+            Self::Supplied => "已补正",
+            Self::Accepted => "已受理",
+            Self::More => "待补正",
+            Self::Extended => "已延期",
+            Self::Rejected => "不予修复",
+            Self::Decided => "已修复",
+        }
+    }
+
+    /// Nothing follows.
+    pub fn is_last(self) -> bool {
+        matches!(self, Self::Rejected | Self::Decided)
     }
 }
 

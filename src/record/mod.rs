@@ -1,6 +1,7 @@
 //! The facts of the field: codes, dates, amounts, names, faults, working days, rules, status. Pure.
 
 pub mod amount;
+pub mod application;
 pub mod calendar;
 pub mod date;
 pub mod event;

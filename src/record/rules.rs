@@ -39,6 +39,9 @@ pub struct Deadlines {
     pub decide: u32,
     /// … extended once by so many.
     pub extend: u32,
+    /// What is asked for is supplied.
+    #[serde(default = "supply")]
+    pub supply: u32,
     /// A repair is shared with partners.
     pub share: u32,
     /// A partner recognises it, or not.
@@ -47,6 +50,11 @@ pub struct Deadlines {
     pub answer: u32,
     /// A licence or penalty is published after its decision (双公示).
     pub publish: u32,
+}
+
+/// Files of rules from before it could be said lack it.
+fn supply() -> u32 {
+    10
 }
 
 /// How severe the conduct was that a record tells of.
@@ -181,8 +189,11 @@ type Named<T> = BTreeMap<String, BTreeMap<Spanned<String>, BTreeMap<String, T>>>
 impl Written {
     fn checked(self) -> Result<Rules, Wrong> {
         let deadlines = *self.deadlines.get_ref();
-        let Deadlines { accept, decide, extend, share, recognise, answer, publish } = deadlines;
-        if [accept, decide, extend, share, recognise, answer, publish].into_iter().any(|days| days > MOST_DEADLINE) {
+        let Deadlines { accept, decide, extend, supply, share, recognise, answer, publish } = deadlines;
+        if [accept, decide, extend, supply, share, recognise, answer, publish]
+            .into_iter()
+            .any(|days| days > MOST_DEADLINE)
+        {
             let reason = format!("a deadline is {MOST_DEADLINE} working days at the most");
             return Err((self.deadlines.span().start, reason));
         }

@@ -227,8 +227,14 @@ fn an_application_goes_from_the_window_to_the_issuer_and_back() {
     assert_eq!(say("own", ISSUER, "record", "filed"), Some("stage"));
     assert_eq!(say("early", ISSUER, "record", "accepted"), Some("stage"));
     assert_eq!(say("f", OTHER, "record", "filed"), None);
+    for early in ["decided", "extended"] {
+        assert_eq!(say("n", ISSUER, "f", early), Some("stage"), "{early}");
+    }
     assert_eq!(say("a", ISSUER, "f", "accepted"), None);
+    assert_eq!(say("b", ISSUER, "f", "accepted"), Some("stage"));
     assert_eq!(say("m", ISSUER, "f", "more"), None);
+    assert_eq!(say("l", ISSUER, "f", "extended"), None);
+    assert_eq!(say("k", ISSUER, "f", "extended"), Some("stage"));
     assert_eq!(say("x", "310107", "f", "supplied"), Some("stage"));
     assert_eq!(say("y", OTHER, "f", "accepted"), Some("stage"));
     assert_eq!(say("z", OTHER, "a", "supplied"), Some("stage"));

@@ -155,8 +155,11 @@ fn faulty_rules_are_refused_with_their_line() {
 
 #[test]
 fn the_deadlines_are_those_of_the_field() {
-    let Deadlines { accept, decide, extend, share, recognise, answer, publish } = built_in().deadlines;
-    assert_eq!([accept, decide, extend, share, recognise, answer, publish], [2, 10, 10, 3, 3, 5, 7]);
+    let Deadlines { accept, decide, extend, supply, share, recognise, answer, publish } = built_in().deadlines;
+    assert_eq!([accept, decide, extend, supply, share, recognise, answer, publish], [2, 10, 10, 10, 3, 3, 5, 7]);
+    // a city's own file may be from before
+    let older = BUILT_IN.replacen("supply = 10\n", "", 1);
+    assert_eq!(Rules::parse("rules.toml", &older).unwrap().deadlines, built_in().deadlines);
 }
 
 #[test]
