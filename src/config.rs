@@ -15,10 +15,12 @@ use crate::record::setting::SettingFault;
 use crate::record::{Calendar, Rules};
 use crate::statement::{Audience, NodeId, Reader};
 
+mod attachments;
 mod keys;
 mod limits;
 mod watch;
 
+pub use attachments::Attachments;
 pub use limits::{Limits, PeerLimits};
 pub use watch::{AddressRange, Watch, Webhooks};
 
@@ -68,6 +70,9 @@ pub struct Config {
     /// How notices are delivered to webhooks.
     #[serde(default)]
     pub webhooks: Webhooks,
+    /// Files beside applications.
+    #[serde(default)]
+    pub attachments: Attachments,
 }
 
 /// Who the node is.
@@ -280,6 +285,9 @@ impl Config {
             return refuse(key, reason);
         }
         if let Err((key, reason)) = self.webhooks.check() {
+            return refuse(key, reason);
+        }
+        if let Err((key, reason)) = self.attachments.check() {
             return refuse(key, reason);
         }
         let limits = &self.limits;

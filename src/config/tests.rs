@@ -14,6 +14,7 @@ fn the_sample_says_every_default() {
     assert_eq!(config.limits, Limits::default());
     assert_eq!(config.pull, Pull::default());
     assert_eq!((config.watch, config.webhooks), (Watch::default(), Webhooks::default()));
+    assert_eq!(config.attachments, Attachments::default());
     assert_eq!((config.listen.peer, config.listen.local), (default_peer(), default_local()));
     assert!(config.files.keys.is_absolute() && config.files.keys.ends_with("keys"));
     assert!(config.store.expose().ends_with("/data/kaopu.db"));
@@ -52,6 +53,7 @@ fn values_out_of_bounds_are_refused() {
         ("in_flight = 64", "in_flight = 0"),
         ("at_once_each = 4", "at_once_each = 0"),
         ("retry_longest_seconds = 3600", "retry_longest_seconds = 3601"),
+        ("files = 10", "files = 0"),
         ("allow = []", "allow = [\"10.0.0.0/33\"]"),
         ("# [limits.peers.\"340100\"]", "[limits.peers.\"340100\"]\nper_second = 0"),
         ("id = \"340500\"", "id = \"Ma'anshan\""),

@@ -188,13 +188,13 @@ fn at(generation: i64, index: i64) -> Result<At, StoreError> {
     Ok((generation, nat(index)?))
 }
 
-fn place(issuer: &str, kind: String, identity: &[u8]) -> Result<RecordPlace, StoreError> {
+pub(super) fn place(issuer: &str, kind: String, identity: &[u8]) -> Result<RecordPlace, StoreError> {
     let issuer: NodeId = issuer.parse().map_err(|_| StoreError::Corrupt(format!("the node {issuer:?}")))?;
     Ok(RecordPlace { issuer, kind, identity: hash(identity)? })
 }
 
 /// Its signature was verified before it was stored.
-fn statement(jws: Vec<u8>) -> Result<Statement, StoreError> {
+pub(super) fn statement(jws: Vec<u8>) -> Result<Statement, StoreError> {
     let corrupt = |why: &dyn std::fmt::Display| StoreError::Corrupt(format!("a statement: {why}"));
     let jws = String::from_utf8(jws).map_err(|error| corrupt(&error))?;
     Ok(Unverified::parse(&jws).map_err(|error| corrupt(&error))?.statement().clone())

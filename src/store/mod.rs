@@ -12,6 +12,8 @@
 //! | `statement.rs` | `statement`, `reference` |
 //! | `event.rs` | `event` |
 //! | `recognising.rs` | `recognising` |
+//! | `application.rs` | what `statement` and `event` hold of applications |
+//! | `attachment.rs` | `attachment`, `attachment_part` |
 //! | `record.rs` | `record`, `subject` |
 //! | `aside.rs` | what `statement` holds about a subject and does not count |
 //! | `upload.rs` | `upload`, `fault` |
@@ -33,7 +35,9 @@
 
 pub mod account;
 pub mod append;
+pub mod application;
 pub mod aside;
+pub mod attachment;
 pub mod ceremony;
 mod certificate;
 pub mod cosignature;
