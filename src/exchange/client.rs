@@ -6,20 +6,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RANGE};
 use reqwest::RequestBuilder;
 use tokio::sync::Semaphore;
 
 use super::Fault;
 use super::bodies::{lines, unpack};
-use super::reply::{Answer, into_text, malformed, problem, retry_after, words};
+use super::reply::{Answer, into_text, is_good, malformed, problem, range_of, retry_after, words};
 use super::standing::{Introduction, Standing};
 use crate::clock::Clock;
 use crate::log::tile::{self, FULL};
 use crate::log::witness::{SIZE_TYPE, Submitted, Witnessed};
 use crate::log::{Entry, Hash, Origin, TileId};
 use crate::quota::DayCount;
-use crate::statement::NodeId;
+use crate::statement::{Digest, NodeId};
 use crate::trust::registry::{Admission, Registry};
 use crate::trust::tls::{ClientTls, Ended, Refusal, TlsError};
 
@@ -38,6 +38,7 @@ const MAX_PROBLEM: usize = 16 * 1024;
 /// Requests to one peer under way at once, of all feeds: within what a peer allows, so that feeds do not run each other into
 /// its limits. One held open is not counted, neither here nor there.
 const AT_ONCE: usize = 48;
+const ATTACHMENT: &str = "an attachment";
 /// How long this node waits for a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
@@ -222,6 +223,21 @@ impl PeerClient {
         lines(WHAT, &text, width)
     }
 
+    /// So many bytes of a sealed file, from `first` on: exactly those, of a file of `size` bytes.
+    pub async fn attachment(&self, digest: &Digest, first: u64, length: usize, size: u64) -> Result<Vec<u8>, Fault> {
+        let path = format!("/v1/attachments/{digest}");
+        let range = format!("bytes={first}-{}", (first + length as u64).saturating_sub(1));
+        let answer = self.get(ATTACHMENT, &path, length, |request| request.header(RANGE, &range)).await?;
+        let is_asked = range_of(&answer.headers) == Some((first, length as u64, size));
+        if answer.status != StatusCode::PARTIAL_CONTENT || !is_asked || answer.body.len() != length {
+            return Err(malformed(
+                ATTACHMENT,
+                "not the bytes that were asked for, of a file of the size that was named",
+            ));
+        }
+        Ok(answer.body)
+    }
+
     /// Asks a query: the answer, and behind it a line each the statements that it lists.
     pub async fn query(&self, query: &str) -> Result<Vec<String>, Fault> {
         const WHAT: &str = "the answer";
@@ -249,7 +265,7 @@ impl PeerClient {
     ) -> Result<Answer, Fault> {
         // its descriptors are never too much
         if let Some((day, clock)) = &self.day
-            && path.starts_with("/v1/logs/")
+            && (path.starts_with("/v1/logs/") || what == ATTACHMENT)
         {
             day.room(clock.now()).map_err(Fault::DaySpent)?;
         }
@@ -285,10 +301,10 @@ impl PeerClient {
         };
         self.ended.answers();
         let (status, headers) = (response.status(), response.headers().clone());
-        let good = status == StatusCode::OK || status == StatusCode::NOT_MODIFIED;
+        let good = is_good(status);
         let body = self.read(what, response, if good { limit } else { MAX_PROBLEM }).await;
         match status {
-            StatusCode::OK | StatusCode::NOT_MODIFIED => Ok(Answer { status, headers, body: body? }),
+            _ if good => Ok(Answer { status, headers, body: body? }),
             StatusCode::CONFLICT if headers.get(CONTENT_TYPE).is_some_and(|found| found == SIZE_TYPE) => {
                 Ok(Answer { status, headers, body: body? })
             }

@@ -21,6 +21,7 @@
 //! | `order.rs` | what depends on the entries before: versions and events |
 //! | `apply.rs` | a proven chunk into the store, with the cursor, in one transaction |
 //! | `held.rs` | statements that came early, tried again |
+//! | `attachment.rs` | a sealed file beside an application, fetched part by part |
 //! | `query.rs` | asking one peer, or all within one deadline |
 //! | `heard.rs` | what came back, held against what was asked |
 //! | `finding.rs` | what came of it, one word a peer |
@@ -32,6 +33,7 @@
 //! | `fault.rs` | what can go wrong, told apart |
 
 pub mod apply;
+pub mod attachment;
 mod bodies;
 pub mod client;
 pub mod cosign;

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::time::Duration;
 
-use http::header::RETRY_AFTER;
+use http::header::{CONTENT_RANGE, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 
 use super::Fault;
@@ -13,6 +13,19 @@ pub(super) struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Vec<u8>,
+}
+
+/// Whether this status answers what was asked.
+pub(super) fn is_good(status: StatusCode) -> bool {
+    matches!(status, StatusCode::OK | StatusCode::NOT_MODIFIED | StatusCode::PARTIAL_CONTENT)
+}
+
+/// Which bytes came of how many: the first, how many, and of a whole of how many.
+pub(super) fn range_of(headers: &HeaderMap) -> Option<(u64, u64, u64)> {
+    let (range, size) = headers.get(CONTENT_RANGE)?.to_str().ok()?.strip_prefix("bytes ")?.split_once('/')?;
+    let (first, last) = range.split_once('-')?;
+    let (first, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
+    Some((first, last.checked_sub(first)?.checked_add(1)?, size.parse().ok()?))
 }
 
 pub(super) fn into_text(what: &'static str, bytes: Vec<u8>) -> Result<String, Fault> {
@@ -43,4 +56,25 @@ pub(super) fn words(error: &dyn Error) -> String {
         reason = source;
     }
     reason.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_is_read_as_it_is_written() {
+        let read = |text: &'static str| {
+            range_of(&HeaderMap::from_iter([(CONTENT_RANGE, http::HeaderValue::from_static(text))]))
+        };
+        assert_eq!(read("bytes 0-0/1"), Some((0, 1, 1)));
+        assert_eq!(read("bytes 7-16/100"), Some((7, 10, 100)));
+        let max = u64::MAX.to_string();
+        assert_eq!(range_of(&HeaderMap::new()), None);
+        for bad in ["", "bytes 2-1/9", "bytes */9", "bytes 0-1/*", "bytes 0-1", "lines 0-1/9"] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
+        let huge = http::HeaderValue::from_str(&format!("bytes 0-{max}/{max}")).unwrap();
+        assert_eq!(range_of(&HeaderMap::from_iter([(CONTENT_RANGE, huge)])), None);
+    }
 }

@@ -156,7 +156,8 @@ pub async fn within_limits(State(gates): State<Gates>, request: Request, next: N
         Err(problem) => return problem.into_response(),
     };
     // who a node is and how one stands with it can always be asked
-    if request.uri().path().starts_with("/v1/logs/")
+    let path = request.uri().path();
+    if (path.starts_with("/v1/logs/") || path.starts_with("/v1/attachments/"))
         && let Err(spent) = gate.day.room(gates.clock.now())
     {
         return Problem::DaySpent(spent).into_response();

@@ -3,6 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `peer_api.rs` | the peer interface: parse, call, encode |
+//! | `attachment_api.rs` | the node that decides fetches what is beside an application |
 //! | `query_api.rs` | a peer asks, and is answered |
 //! | `witness_api.rs` | this node as a witness of its peers' logs |
 //! | `enrol_api.rs` | a node that was invited introduces itself |
@@ -14,6 +15,7 @@
 //! | `local_api.rs` | how the node stands, for its own machine |
 //! | `problem.rs` | errors on the wire |
 
+pub mod attachment_api;
 mod counted;
 pub mod enrol_api;
 pub mod holds;
@@ -48,6 +50,7 @@ pub fn peer_routes(interface: PeerInterface) -> Router {
         .route("/v1/logs/{log}/tile/{*tile}", get(peer_api::tile))
         .route("/v1/logs/{log}/tile/entries/{*bundle}", get(peer_api::bundle))
         .route("/v1/logs/{log}/statements/{*bundle}", get(peer_api::statements))
+        .route("/v1/attachments/{digest}", get(attachment_api::attachment))
         .route("/v1/query", post(query_api::query))
         .route("/v1/add-checkpoint", post(witness_api::add_checkpoint))
         .route("/v1/{log}/checkpoint", get(witness_api::checkpoint))

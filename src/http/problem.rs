@@ -36,7 +36,7 @@ pub enum Problem {
     /// The caller was revoked while its connection stood.
     #[error("{0} was revoked here")]
     Revoked(NodeId),
-    /// A step with a peer is not taken, or a checkpoint not cosigned; the name says why.
+    /// A step with a peer is not taken, a checkpoint not cosigned, or an attachment not served; the name says why.
     #[error("{2}")]
     Step(&'static str, StatusCode, String),
     /// A query is not answered; the name says why.
