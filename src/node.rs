@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod aside;
 pub mod answer;
+pub mod applications;
 mod ask;
 pub mod authority;
 pub mod check;

@@ -7,11 +7,15 @@
 //! | `may.rs` | whether an event may be said now |
 //! | `say.rs` | the statement made of it, and appended |
 //! | `dispute.rs` | disputes that wait for an answer |
+//! | `application.rs` | applications for a repair at another city's window |
+//! | `both.rs` | a repair and the end of the application for it, said together |
 //! | `fault.rs` | why it was not said |
 //!
 //! What every node must agree on is judged in [`crate::log::event`]. What is judged here beyond that, by this node's rules of
 //! dates, binds this node alone.
 
+pub mod application;
+mod both;
 pub mod dispute;
 mod fault;
 pub mod find;

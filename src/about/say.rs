@@ -19,7 +19,7 @@ use crate::statement::{Digest, Kind, NodeId, NotAbout, Refused, Salt, Statement,
 use crate::store::Db;
 
 /// How often a key may be rotated under events' feet.
-const TRIES: usize = 10;
+pub(super) const TRIES: usize = 10;
 
 /// Says things about records in a node's name. Cheap to clone.
 #[derive(Clone)]
@@ -86,6 +86,21 @@ impl Office {
         body: Map<String, Value>,
         rehearsal: bool,
     ) -> Result<Spoken, SayError> {
+        let (event, mut spoken) = Box::pin(self.prepare(kind, named, body)).await?;
+        if !rehearsal {
+            let (said, appended) = Box::pin(self.records.say(event)).await?;
+            (spoken.digest, spoken.index) = (Some(said.digest()), Some(appended.first));
+        }
+        Ok(spoken)
+    }
+
+    /// An event that may be said now, and what will be told of it.
+    pub(super) async fn prepare(
+        &self,
+        kind: &Kind,
+        named: &Named,
+        body: Map<String, Value>,
+    ) -> Result<(Statement, Spoken), SayError> {
         let about = kind.about.as_ref().ok_or(SayError::MayNot(MayNot::Event(NotAbout::Kind)))?;
         let faults: Vec<_> = kind.faults(&body, &[], None, self.clock.today());
         let faults: Vec<_> = faults.into_iter().filter(|fault| !fault.code.is_warning()).collect();
@@ -96,7 +111,7 @@ impl Office {
         let event = self.draft(kind, subject.digest, &subject.statement, body);
         kind.validate(&event, self.clock.today()).map_err(SayError::Refused)?;
         may_be_said(about, &event, &subject.lives, &self.rules.now())?;
-        let mut spoken = Spoken {
+        let spoken = Spoken {
             digest: None,
             index: None,
             kind: event.typ.kind.clone(),
@@ -107,11 +122,7 @@ impl Office {
             name: event.sub.as_ref().map(|sub| sub.name().to_owned()),
             body: event.body.clone(),
         };
-        if !rehearsal {
-            let (said, appended) = Box::pin(self.records.say(event)).await?;
-            (spoken.digest, spoken.index) = (Some(said.digest()), Some(appended.first));
-        }
-        Ok(spoken)
+        Ok((event, spoken))
     }
 
     /// Signs and appends events that may be said, all at once; leaves out those that another process has said meanwhile.

@@ -28,6 +28,16 @@ impl As {
         Ok(Some(peers.person(name, &secret).await?))
     }
 
+    /// The person, without whom this is not done where there are accounts.
+    pub async fn if_there_are_accounts(&self, peers: &Peers) -> anyhow::Result<Option<Person>> {
+        match self.person(peers).await? {
+            None if !peers.accounts().await?.is_empty() => {
+                bail!("a person does this: say --as NAME; `kaopu user list` shows who there is")
+            }
+            person => Ok(person),
+        }
+    }
+
     /// The person, without whom this is not done.
     pub async fn needed(&self, peers: &Peers) -> anyhow::Result<Person> {
         if let Some(person) = self.person(peers).await? {

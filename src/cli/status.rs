@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use kaopu::clock::Clock;
+use kaopu::node::applications::UnderWay;
 use kaopu::node::recognise::Awaited;
 use kaopu::node::settings::Settings;
 use kaopu::node::status::{LogStatus, PeerStatus, Status};
@@ -50,6 +51,7 @@ fn tell(status: &Status) {
         print_line(&format!("! {fault}: a running node goes on by what was before, and none starts"));
     }
     tell_recognition(&status.recognition);
+    tell_applications(&status.applications);
     for log in &status.logs {
         tell_log(log);
     }
@@ -70,6 +72,17 @@ fn tell_recognition(awaited: &Awaited) {
             awaited.waiting, first.deadline
         )),
         (None, None) => {}
+    }
+}
+
+fn tell_applications(under_way: &UnderWay) {
+    match &under_way.words {
+        Some(words) => print_line(&format!("! {words}")),
+        None if under_way.waiting + under_way.elsewhere > 0 => print_line(&format!(
+            "applications at another city's window 异地修复: {} wait here 本地待办, {} elsewhere",
+            under_way.waiting, under_way.elsewhere
+        )),
+        None => {}
     }
 }
 

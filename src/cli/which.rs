@@ -123,7 +123,8 @@ async fn say_on(
     Ok((spoken, kind.title.clone()))
 }
 
-fn tell(spoken: &Spoken, title: &str) {
+/// Tells what came of it.
+pub fn tell(spoken: &Spoken, title: &str) {
     let whom = [spoken.name.as_deref(), spoken.subject.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(" ");
     print_line(&format!("{title} {}  {} {}  {whom}", spoken.kind, spoken.record, spoken.words));
     print_line(&format!("  about {}", spoken.about));

@@ -70,6 +70,9 @@ fn standing(status: &Status, ends: &[Ends], now: i64) {
     metrics::describe_gauge!("kaopu_recognitions_due", "Of them due by the next working day, or late");
     metrics::describe_gauge!("kaopu_recognitions_late", "Of them past their deadline");
     metrics::describe_gauge!("kaopu_recognitions_failing", "Of them those on which nothing could be decided");
+    metrics::describe_gauge!("kaopu_applications_waiting", "Applications of which this node does the next step");
+    metrics::describe_gauge!("kaopu_applications_due", "Of those under way due here by the next working day, or late");
+    metrics::describe_gauge!("kaopu_applications_late", "Of them past their deadline, here or at the other city");
     metrics::describe_gauge!("kaopu_peer_state", "Where a peer stands here: 1 for the state that it is in");
     // of several authorities of a node the first to end
     let mut soonest: Vec<&Ends> = ends.iter().collect();
@@ -83,6 +86,10 @@ fn standing(status: &Status, ends: &[Ends], now: i64) {
     gauge!("kaopu_recognitions_due").set(awaited.due as f64);
     gauge!("kaopu_recognitions_late").set(awaited.late as f64);
     gauge!("kaopu_recognitions_failing").set(awaited.failing as f64);
+    let under_way = &status.applications;
+    gauge!("kaopu_applications_waiting").set(under_way.waiting as f64);
+    gauge!("kaopu_applications_due").set(under_way.due as f64);
+    gauge!("kaopu_applications_late").set(under_way.late as f64);
     gauge!("kaopu_notices_unread").set(status.watching.unread as f64);
     for webhook in &status.watching.webhooks {
         let id = webhook.id.to_string();

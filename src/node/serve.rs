@@ -9,6 +9,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use super::applications::Applications;
 use super::peers::Peers;
 use super::policies::PolicyKeeper;
 use super::recognise::Recogniser;
@@ -126,6 +127,8 @@ impl Bound {
         }
         tasks.spawn(until(stopping.clone(), Recogniser::of(&node).keep_deciding()));
         let around = surroundings(&node, news);
+        let fetching = node.config.pull.enabled.then(|| around.clone());
+        tasks.spawn(until(stopping.clone(), Applications::of(&node).keep(fetching)));
         let pusher = Pusher::start(around.clone(), vec![records, exchange], Box::new(rng()));
         let puller = if node.config.pull.enabled {
             Some(Puller::start(around, Box::new(rng())))

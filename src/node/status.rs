@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
+use super::applications::{NAMED as APPLICATIONS_NAMED, UnderWay};
 use super::calendar::{MissingYear, missing_year};
 use super::cosigned::Cosigned;
 use super::peers::waiting;
@@ -52,6 +53,8 @@ pub struct Status {
     pub watching: WatchStatus,
     /// What of partners' repairs waits to be decided here, and how that stands with its deadline.
     pub recognition: Awaited,
+    /// Applications at another city's window, filed or to be decided here, and how they stand with their deadlines.
+    pub applications: UnderWay,
     /// A year that its calendar of working days lacks.
     pub calendar: Option<MissingYear>,
     /// What is wrong with the file of its rules or of its calendar, and where; what was before goes on.
@@ -165,11 +168,18 @@ impl Status {
             warnings: warnings(&ends, clock.now()),
             watching: WatchStatus::of(db, clock).await?,
             recognition: Awaited::of(db, settings, clock, NAMED).await?,
+            applications: applications(db, id, settings, clock).await?,
             calendar: missing_year(&settings.calendar.now(), clock),
             fault: Settings::of(config).err().map(|error| error.to_string()),
             ends,
         })
     }
+}
+
+async fn applications(db: &Db, id: &NodeId, settings: &Settings, clock: &Clock) -> Result<UnderWay, StoreError> {
+    let mut under_way = UnderWay::of(db, id, settings, clock).await?;
+    under_way.first.truncate(APPLICATIONS_NAMED);
+    Ok(under_way)
 }
 
 impl LogStatus {
