@@ -2,6 +2,7 @@
 //!
 //! Every command ends with 0 (done), 1 (refused or failed) or 2 (wrong usage), and says what to do next when it fails.
 
+mod application;
 mod demo;
 mod dispute;
 mod doctor;
@@ -97,6 +98,9 @@ enum Command {
     /// Raise a dispute about a record, answer one, and list those that wait 异议
     #[command(subcommand)]
     Dispute(dispute::Dispute),
+    /// Ask another city for a repair on behalf of an enterprise here, and decide what others ask for 异地修复受理
+    #[command(subcommand)]
+    Application(application::Application),
     /// Export logs, and verify exported ones
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -131,6 +135,7 @@ impl Command {
             Self::Repair(repair) => Box::pin(repair.run(&shared)).await,
             Self::Withdraw(withdraw) => Box::pin(withdraw.run(&shared)).await,
             Self::Dispute(dispute) => Box::pin(dispute.run(&shared)).await,
+            Self::Application(application) => Box::pin(application.run(&shared)).await,
             Self::Audit(audit) => Box::pin(audit.run(&shared)).await,
             Self::Watch(watch) => Box::pin(watch.run(&shared)).await,
             Self::Status(status) => status.run(&shared).await,
