@@ -9,7 +9,7 @@ use kaopu::record::{Purpose, Severity};
 use kaopu::statement::{Kinds, NodeId};
 
 fn main() {
-    let known = || Known::new(&Kinds::builtin().unwrap(), &Groups::default());
+    let known = || Known::new(&"310107".parse().unwrap(), &Kinds::builtin().unwrap(), &Groups::default());
     let policies = Policies::builtin(known()).unwrap();
     let ask = |asker: &NodeId, kinds: &[&str]| {
         let (purpose, basis) = (Purpose::Approval, true);

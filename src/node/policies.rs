@@ -18,7 +18,7 @@ const LONGEST_REASON: usize = 2000;
 
 /// The policies that the configuration names: those of its folder, else those that come with the program.
 pub fn policies(config: &Config, kinds: &Kinds) -> Result<Policies, PolicyFaults> {
-    Policies::of(files(config)?, Known::new(kinds, &config.groups))
+    Policies::of(files(config)?, Known::new(&config.node.id, kinds, &config.groups))
 }
 
 fn files(config: &Config) -> Result<Files, PolicyFaults> {
@@ -59,7 +59,7 @@ impl PolicyKeeper {
         put_in_force(&node.db, &node.clock, &node.policies.now()).await?;
         Ok(Self {
             config: Arc::clone(&node.config),
-            known: Known::new(&node.kinds, &node.config.groups),
+            known: Known::new(&node.id, &node.kinds, &node.config.groups),
             in_force: node.policies.clone(),
             db: node.db.clone(),
             clock: node.clock.clone(),

@@ -142,7 +142,12 @@ impl Policies {
     }
 
     /// Every request is held against the schema, so that what policies were validated for is what they get.
-    fn request(&self, question: Question) -> Result<(Request, Entities), String> {
+    fn request(&self, mut question: Question) -> Result<(Request, Entities), String> {
+        let here = self.words.node(&self.known.here, &self.known).map_err(|e| e.to_string())?;
+        question.context.push(("here", self.words.reference("Node", self.known.here.as_str())));
+        if !question.entities.iter().any(|entity| entity.uid() == here.uid()) {
+            question.entities.push(here);
+        }
         let entities = Entities::from_entities(question.entities, Some(&self.schema)).map_err(|e| e.to_string())?;
         let context = question.context.into_iter().map(|(name, value)| (name.to_owned(), value));
         let context = Context::from_pairs(context).map_err(|e| e.to_string())?;

@@ -15,7 +15,7 @@ macro_rules! policies {
     };
 }
 
-const BUILTIN: &[(&str, &str)] = policies!["ask.cedar", "hold.cedar", "recognise.cedar"];
+const BUILTIN: &[(&str, &str)] = policies!["ask.cedar", "follow.cedar", "hold.cedar", "recognise.cedar"];
 
 /// Files of policies, by name.
 #[derive(Clone, Debug, PartialEq, Eq)]

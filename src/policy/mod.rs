@@ -1,14 +1,15 @@
-//! Access and recognition, decided by Cedar policies: who may hold and ask what, for which purpose, and whose repairs take
-//! effect here. Pure but for reading a folder.
+//! Access and recognition, decided by Cedar policies: who may hold, ask and follow what, for which purpose, and whose
+//! repairs take effect here. Pure but for reading a folder.
 //!
 //! `files` finds the texts, `read` takes them or says where their fault is, [`Policies`] is the set that decides, asked by
-//! way of [`AskCase`], [`HoldCase`] and [`RepairCase`]; [`InForce`] is the one that a running node goes by. `docs/POLICY.md`
+//! way of [`AskCase`], [`HoldCase`], [`RepairCase`] and [`FollowCase`]; [`InForce`] is the one that a running node goes by. `docs/POLICY.md`
 //! tells how policies are written.
 
 mod ask;
 mod cedar;
 mod fault;
 mod files;
+mod follow;
 mod group;
 mod hold;
 mod read;
@@ -19,6 +20,7 @@ pub use ask::{Access, AskCase, Denied};
 pub use cedar::{Policies, Verdict};
 pub use fault::{Place, PolicyFault, PolicyFaults};
 pub use files::Files;
+pub use follow::FollowCase;
 pub use group::{Groups, Member};
 pub use hold::HoldCase;
 pub use read::Told;

@@ -16,7 +16,8 @@ fn node(id: &str) -> NodeId {
 
 fn known() -> Known {
     let delta = vec![Member::Divisions("31".into()), Member::Divisions("34".into())];
-    let mut known = Known::new(&Kinds::builtin().unwrap(), &Groups::from([("delta".to_owned(), delta)]));
+    let mut known =
+        Known::new(&node("310107"), &Kinds::builtin().unwrap(), &Groups::from([("delta".to_owned(), delta)]));
     // none of the ten kinds is 不予共享
     known.kinds.insert("secret".to_owned(), Sharing::None);
     known
@@ -134,6 +135,7 @@ fn the_defaults_recognise_what_peers_repaired_of_their_own_and_leave_the_serious
         repair_type: "移出名单".into(),
         ..repair()
     };
+    let of = |id: &str, case| RepairCase { by: node(id), record_issuer: node(id), ..case };
     for (case, outcome, ids) in [
         (repair(), Outcome::Recognised, "decide-alone recognise-own"),
         (RepairCase { severity: Some(Severity::Minor), ..repair() }, Outcome::Recognised, "decide-alone recognise-own"),
@@ -143,6 +145,10 @@ fn the_defaults_recognise_what_peers_repaired_of_their_own_and_leave_the_serious
             "decide-alone recognise-own",
         ),
         (serious(), Outcome::Pending, "recognise-own serious-by-person"),
+        // of another system of this node's own region, 310107
+        (of("310107.scjg", serious()), Outcome::Recognised, "decide-alone recognise-own"),
+        (of("310107.scjg", listing("严重失信主体名单")), Outcome::Recognised, "decide-alone recognise-own"),
+        (of("310109.scjg", serious()), Outcome::Pending, "recognise-own serious-by-person"),
         (listing("严重失信主体名单"), Outcome::Pending, "recognise-own serious-by-person"),
         (listing("经营异常名录"), Outcome::Recognised, "decide-alone recognise-own"),
         (RepairCase { active: false, ..repair() }, Outcome::Refused, ""),
@@ -171,6 +177,30 @@ fn the_defaults_let_those_hold_whom_an_audience_names() {
     };
     assert!(hold("contract", true) && !hold("contract", false));
     assert!(!hold("secret", true) && !hold("not-known-here", true));
+}
+
+#[test]
+fn whoever_follows_says_what_for_and_persons_only_with_their_authorisation() {
+    let follow = |policies: &Policies, follower: &str, purpose, person, authorised| {
+        let verdict = policies.may_follow(&FollowCase { follower, purpose, person, authorised });
+        assert_eq!(verdict.permitted, verdict.reason.is_none());
+        (verdict.permitted, verdict.policies.join(" "), verdict.reason.unwrap_or_default())
+    };
+    let (yes, no) =
+        (|id: &str| (true, id.to_owned(), String::new()), |id: &str, why: &str| (false, id.to_owned(), why.to_owned()));
+    for purpose in Purpose::ALL {
+        assert_eq!(follow(builtin(), "商务委", purpose, false, false), yes("follow-stated"));
+        assert_eq!(follow(builtin(), "商务委", purpose, true, true), yes("follow-stated"));
+        let refused = no("follow-person-authorised", "关注自然人须提供授权书摘要");
+        assert_eq!(follow(builtin(), "商务委", purpose, true, false), refused);
+    }
+    let narrower = with(
+        r#"@id("banks-for-finance") @reason("金融机构仅限融资授信") forbid (principal, action == Action::"follow", resource)
+        when { principal == Follower::"示例银行" && context.purpose != Purpose::"finance" };"#,
+    );
+    assert_eq!(follow(&narrower, "示例银行", Purpose::Finance, false, false), yes("follow-stated"));
+    let refused = no("banks-for-finance", "金融机构仅限融资授信");
+    assert_eq!(follow(&narrower, "示例银行", Purpose::Award, false, false), refused);
 }
 
 #[test]

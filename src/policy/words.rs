@@ -12,19 +12,20 @@ use super::group::Groups;
 use crate::statement::kind::Sharing;
 use crate::statement::{Kinds, NodeId};
 
-/// The kinds and groups that a policy may name.
-#[derive(Clone, Debug, Default)]
+/// The kinds and groups that a policy may name, and the node that decides.
+#[derive(Clone, Debug)]
 pub struct Known {
+    pub(super) here: NodeId,
     pub(super) kinds: BTreeMap<String, Sharing>,
     pub(super) groups: Groups,
 }
 
 impl Known {
-    /// The kinds of this node, each with the sharing class of its newest version, and the groups of its configuration.
-    pub fn new(kinds: &Kinds, groups: &Groups) -> Self {
+    /// The kinds of a node, each with the sharing class of its newest version, and the groups of its configuration.
+    pub fn new(here: &NodeId, kinds: &Kinds, groups: &Groups) -> Self {
         // in the order of versions, so the newest stays
         let kinds = kinds.all().map(|kind| (kind.typ.kind.clone(), kind.sharing)).collect();
-        Self { kinds, groups: groups.clone() }
+        Self { here: here.clone(), kinds, groups: groups.clone() }
     }
 }
 
@@ -37,8 +38,9 @@ pub(super) struct Words {
     types: HashMap<&'static str, EntityTypeName>,
 }
 
-const TYPES: [&str; 13] = [
+const TYPES: [&str; 15] = [
     "Action",
+    "Follower",
     "Group",
     "Kind",
     "Node",
@@ -51,6 +53,7 @@ const TYPES: [&str; 13] = [
     "Severity",
     "Sharing",
     "Statement",
+    "Subject",
 ];
 
 impl Words {

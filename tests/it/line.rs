@@ -166,7 +166,7 @@ impl Office {
             kinds: self.kinds.clone(),
             clock: self.clock.clone(),
             policies: InForce::new(
-                Policies::of(Files::builtin(), Known::new(&self.kinds, &Groups::default())).unwrap(),
+                Policies::of(Files::builtin(), Known::new(&self.city.node, &self.kinds, &Groups::default())).unwrap(),
             ),
             rules: InForce::new(Rules::built_in().unwrap()),
             may_read: may_read(),

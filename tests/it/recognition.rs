@@ -20,6 +20,7 @@ use crate::database::Kind;
 use crate::line::{Office, place, publish};
 
 mod failing;
+mod one_region;
 
 const SUBJECT: &str = "name:示例有限公司";
 
@@ -48,7 +49,7 @@ impl Partner {
     }
 
     fn recogniser(&self) -> Recogniser {
-        let known = Known::new(&self.office.kinds, &Default::default());
+        let known = Known::new(&self.office.city.node, &self.office.kinds, &Default::default());
         Recogniser {
             db: self.office.db.clone(),
             node: self.office.city.node.clone(),
@@ -67,11 +68,15 @@ impl Partner {
 
     /// What it makes of the subject's record of a number.
     async fn sees(&self, number: &str) -> Found {
+        self.sees_of(SUBJECT, number).await
+    }
+
+    async fn sees_of(&self, subject: &str, number: &str) -> Found {
         let clock: &Clock = &self.office.clock;
         let node = &self.office.city.node;
         let rules = self.settings.rules.now();
         let view = View { node, kinds: &self.office.kinds, rules: &rules, clock };
-        let found = lookup::about(&self.office.db, &view, SUBJECT).await.unwrap();
+        let found = lookup::about(&self.office.db, &view, subject).await.unwrap();
         found.into_iter().find(|found| found.body["number"] == number).unwrap()
     }
 

@@ -1,13 +1,13 @@
 //! A case for the policies as JSON, as an administrator writes it to try them.
 
 use jiff::civil::Date;
-use kaopu::policy::{AskCase, HoldCase, Policies, RepairCase};
+use kaopu::policy::{AskCase, FollowCase, HoldCase, Policies, RepairCase, Verdict};
 use kaopu::record::{Amount, Purpose, Severity};
 use kaopu::statement::NodeId;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// `{"ask": …}`, `{"hold": …}`, `{"repair": …}` or `{"revocation": …}`.
+/// `{"ask": …}`, `{"hold": …}`, `{"follow": …}`, `{"repair": …}` or `{"revocation": …}`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Case {
@@ -15,6 +15,8 @@ pub enum Case {
     Ask(Ask),
     /// A body that a node wants.
     Hold(Hold),
+    /// A subject that somebody of this node wants to follow.
+    Follow(Follow),
     /// A repair.
     Repair(Box<Repair>),
     /// The revocation of a repair.
@@ -64,6 +66,18 @@ pub struct Hold {
     person: bool,
 }
 
+/// A subject that somebody wants to follow.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Follow {
+    by: String,
+    purpose: Purpose,
+    #[serde(default)]
+    person: bool,
+    #[serde(default)]
+    authorised: bool,
+}
+
 /// A repair or its revocation.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -111,15 +125,25 @@ impl Case {
             Self::Hold(Hold { by, active, issuer, kind, person }) => {
                 let about = kind.clone();
                 let verdict = policies.may_hold(HoldCase { holder: by, active, issuer, kind, person });
-                vec![Told {
-                    about,
-                    outcome: if verdict.permitted { "allowed" } else { "denied" },
-                    policies: verdict.policies.clone(),
-                    reason: verdict.reason.clone(),
-                }]
+                vec![Told::of(about, &verdict)]
+            }
+            Self::Follow(Follow { by, purpose, person, authorised }) => {
+                let verdict = policies.may_follow(&FollowCase { follower: &by, purpose, person, authorised });
+                vec![Told::of(by, &verdict)]
             }
             Self::Repair(repair) => vec![repair.judge(policies, false)],
             Self::Revocation(repair) => vec![repair.judge(policies, true)],
+        }
+    }
+}
+
+impl Told {
+    fn of(about: String, verdict: &Verdict) -> Self {
+        Self {
+            about,
+            outcome: if verdict.permitted { "allowed" } else { "denied" },
+            policies: verdict.policies.clone(),
+            reason: verdict.reason.clone(),
         }
     }
 }

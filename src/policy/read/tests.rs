@@ -4,7 +4,7 @@ use crate::statement::Kinds;
 
 /// The faults of one file, as they are told.
 fn faults(text: &str) -> Vec<String> {
-    let known = Known::new(&Kinds::builtin().unwrap(), &Groups::new());
+    let known = Known::new(&"310107".parse().unwrap(), &Kinds::builtin().unwrap(), &Groups::new());
     match Policies::of(Files::of(&[("a.cedar", text)]), known) {
         Ok(_) => Vec::new(),
         Err(faults) => faults.0.iter().map(ToString::to_string).collect(),
