@@ -82,8 +82,10 @@ async fn follow(db: &Db, watched: u64, rows: u64) {
         until_ms: None,
         webhook: None,
         added_by: "示例",
+        allowed_by: None,
         now_ms: 0,
     };
+    let subjects: Vec<&Followed> = subjects.iter().collect();
     for some in subjects.chunks(5000) {
         db.follow(&following, some).await.unwrap();
     }

@@ -13,9 +13,11 @@ use kaopu::clock::Clock;
 use kaopu::config::Config;
 use kaopu::node::kinds;
 use kaopu::node::lookup::subject_key;
+use kaopu::node::policies::policies;
 use kaopu::node::status::time;
-use kaopu::node::watching::{Wish, follow};
+use kaopu::node::watching::{Granted, NotFollowed, Wish, follow};
 use kaopu::record::Purpose;
+use kaopu::statement::Digest;
 use kaopu::store::Db;
 use kaopu::store::watch::{WatchRow, Which};
 use serde_json::json;
@@ -52,6 +54,9 @@ pub struct Add {
     /// The last day on which anything is told
     #[arg(long, value_name = "DATE")]
     until: Option<Date>,
+    /// Digest of what the subjects authorised this by 授权书摘要; a natural person is not followed without it
+    #[arg(long, value_name = "DIGEST")]
+    authorisation: Option<Digest>,
     /// Where it is told beside the inbox: notices are posted there, signed
     #[arg(long, value_name = "URL")]
     webhook: Option<String>,
@@ -123,38 +128,46 @@ impl Watch {
 
 impl Add {
     async fn run(self, shared: &Shared, config: &Config, db: &Db) -> Result<ExitCode> {
-        let named = subjects::named(&self.subjects, &kinds(config)?, db).await?;
+        let kinds = kinds(config)?;
+        let policies = policies(config, &kinds)?;
+        let named = subjects::named(&self.subjects, &kinds, db).await?;
         let wish = Wish {
             follower: self.follower.trim().to_owned(),
             purpose: self.purpose,
+            authorisation: self.authorisation,
             until_ms: self.until.map(end_of).transpose()?,
             webhook: self.webhook,
             added_by: shared.operator(),
         };
-        let added = follow(db, config, &Clock::System, &wish, &named.subjects).await.with_context(
+        let granted = follow(db, config, &policies, &Clock::System, &wish, &named.subjects).await.with_context(
             || "nothing more was added; a webhook on this machine or in its network must be in [webhooks] allow of node.toml",
         );
-        let added = match added {
+        let granted = match granted {
             Err(error) if wish.webhook.is_none() => return Err(anyhow::anyhow!("{}", error.root_cause())),
             other => other?,
         };
-        let followed = named.subjects.len() as u64;
+        let Granted { followed, added, refused, .. } = &granted;
         if shared.json {
             print_json(&json!({
                 "follower": wish.follower, "purpose": wish.purpose, "subjects": followed, "added": added,
+                "refused": refused, "policies": granted.policies, "policy_set": granted.policy_set,
                 "faults": named.faults_json(),
             }))?;
         } else {
             named.tell_faults();
+            for NotFollowed { subject, policies, reason } in refused {
+                let by = if policies.is_empty() { "no policy".to_owned() } else { policies.join(", ") };
+                print_line(&format!("{subject} is not followed 不予关注: {reason} ({by})"));
+            }
             print_line(&format!(
                 "{} follows {followed} subjects for {} {} 已关注 {followed} 户: {added} new, {} as before",
                 wish.follower,
                 wish.purpose,
                 wish.purpose.title(),
-                followed.saturating_sub(added)
+                followed.saturating_sub(*added)
             ));
         }
-        Ok(if named.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Ok(if named.is_clean() && refused.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
 
@@ -217,6 +230,8 @@ fn shown(row: &WatchRow) -> serde_json::Value {
     json!({
         "id": row.id, "subject": row.subject, "name": row.name, "follower": row.follower, "purpose": row.purpose,
         "since": time(row.since_ms), "until": row.until_ms.and_then(time), "webhook": row.webhook, "added_by": row.added_by,
+        "policies": row.policies.as_deref().map(|ids| ids.split_whitespace().collect::<Vec<_>>()),
+        "policy_set": row.policy_set, "authorisation": row.authorisation,
     })
 }
 

@@ -1,35 +1,29 @@
 //! Watch lists as persons work with them: adding, ending and listing watches, the inbox, and how deliveries go.
 
+mod follow;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::Serialize;
 use tokio::sync::Notify;
 
+pub use self::follow::{Granted, NotFollowed, WatchError, Wish, follow};
 use super::status::{spoken_span, time};
 use super::{Node, NodeError, newest_own};
 use crate::clock::Clock;
-use crate::config::Config;
 use crate::exchange::deliver::Deliverer;
 use crate::exchange::notice::{event, issuer};
-use crate::exchange::reach::Reach;
 use crate::exchange::tell::Teller;
-use crate::exchange::webhook::{self, BadAddress};
 use crate::log::origin::LogName;
-use crate::record::Purpose;
 use crate::statement::{Kinds, Typ};
 use crate::store::delivery::{Queue, WebhookRow};
 use crate::store::inbox::NoticeRow;
-use crate::store::watch::{Followed, Following};
 use crate::store::{Db, StoreError};
 use crate::trust::certificates::read_chain;
 
-/// Watches in one transaction.
-const AT_ONCE: usize = 5000;
 /// Whoever has waited this long for a webhook should look why.
 pub const LONG_MS: i64 = 3_600_000;
-/// A follower's name is no longer, in characters.
-const MAX_FOLLOWER: usize = 100;
 
 /// How watching goes.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -101,71 +95,6 @@ pub struct Shown {
     pub noticed: Option<String>,
     /// When it was acknowledged, RFC 3339.
     pub seen: Option<String>,
-}
-
-/// Why subjects are not followed.
-#[derive(Debug, thiserror::Error)]
-pub enum WatchError {
-    /// No name of a follower.
-    #[error("a follower is named in 1 to {MAX_FOLLOWER} characters, without control characters")]
-    Follower,
-    /// The webhook.
-    #[error("{0}")]
-    Webhook(#[from] BadAddress),
-    /// The store.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-/// Who follows, what for, until when, and where it is told.
-#[derive(Clone, Debug)]
-pub struct Wish {
-    /// Who.
-    pub follower: String,
-    /// What for.
-    pub purpose: Purpose,
-    /// Nothing is told from then on, milliseconds since 1970.
-    pub until_ms: Option<i64>,
-    /// The address of a webhook, beside the inbox.
-    pub webhook: Option<String>,
-    /// Who says so.
-    pub added_by: String,
-}
-
-/// Follows subjects; gives how many were not followed like that before. What was added before a failure stays.
-pub async fn follow(
-    db: &Db,
-    config: &Config,
-    clock: &Clock,
-    wish: &Wish,
-    subjects: &[Followed],
-) -> Result<u64, WatchError> {
-    let count = wish.follower.chars().count();
-    if !(1..=MAX_FOLLOWER).contains(&count) || wish.follower.chars().any(char::is_control) {
-        return Err(WatchError::Follower);
-    }
-    let now_ms = clock.now_ms();
-    let webhook = match &wish.webhook {
-        None => None,
-        Some(url) => {
-            let reach = Reach { allow: config.webhooks.allow.clone() };
-            let url = webhook::address(url, &reach)?;
-            Some(db.webhook(url.as_str(), now_ms).await?)
-        }
-    };
-    let following = Following {
-        follower: &wish.follower,
-        purpose: wish.purpose,
-        until_ms: wish.until_ms,
-        webhook,
-        added_by: &wish.added_by,
-        now_ms,
-    };
-    let mut added = 0;
-    for some in subjects.chunks(AT_ONCE) {
-        added += db.follow(&following, some).await?;
-    }
-    Ok(added)
 }
 
 impl Teller {

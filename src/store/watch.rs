@@ -8,6 +8,7 @@ use super::db::{Tx, clean, nat, on, retry};
 use super::rows::{MultiRow, insert};
 use super::{Db, StoreError};
 use crate::record::Purpose;
+use crate::statement::Digest;
 
 /// A subject that is to be followed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +17,17 @@ pub struct Followed {
     pub subject: String,
     /// The subject's name, as the follower has it.
     pub name: Option<String>,
+}
+
+/// On what it rests that a subject may be followed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AllowedBy {
+    /// Ids of the policies that permit it.
+    pub policies: Vec<String>,
+    /// The digest of the whole set.
+    pub policy_set: Digest,
+    /// The digest of what the subject authorised it by, where that was given.
+    pub authorisation: Option<Digest>,
 }
 
 /// On whose behalf subjects are followed, and what for.
@@ -31,6 +43,8 @@ pub struct Following<'a> {
     pub webhook: Option<i64>,
     /// Who says so.
     pub added_by: &'a str,
+    /// On what it rests that they may be followed.
+    pub allowed_by: Option<AllowedBy>,
     /// Now, milliseconds since 1970.
     pub now_ms: i64,
 }
@@ -56,6 +70,12 @@ pub struct WatchRow {
     pub webhook: Option<String>,
     /// Who added it.
     pub added_by: String,
+    /// Ids of the policies that permit it, a space between; None of one that was added before policies were asked.
+    pub policies: Option<String>,
+    /// The digest of the set that they were in.
+    pub policy_set: Option<String>,
+    /// The digest of what the subject authorised it by.
+    pub authorisation: Option<String>,
 }
 
 /// Which watches are meant: all that fit whatever is given.
@@ -71,10 +91,12 @@ pub struct Which {
 
 static ADD: LazyLock<MultiRow> = LazyLock::new(|| {
     MultiRow::new(
-        "INSERT INTO watch (subject, follower, purpose, name, since_ms, until_ms, webhook, added_by)",
-        8,
+        "INSERT INTO watch (subject, follower, purpose, name, since_ms, until_ms, webhook, added_by, \
+         policies, policy_set, authorisation)",
+        11,
         "ON CONFLICT (subject, follower, purpose) DO UPDATE SET name = COALESCE(excluded.name, watch.name), \
-         until_ms = excluded.until_ms, webhook = COALESCE(excluded.webhook, watch.webhook)",
+         until_ms = excluded.until_ms, webhook = COALESCE(excluded.webhook, watch.webhook), \
+         policies = excluded.policies, policy_set = excluded.policy_set, authorisation = excluded.authorisation",
     )
 });
 /// Whoever tells, or changes who is told, does it alone.
@@ -92,8 +114,8 @@ static BY: LazyLock<[(String, String); 3]> = LazyLock::new(|| {
     let narrowed = |subject: String, follower: String| {
         let fit = format!("{subject} AND {follower} AND {}", fits("purpose", 3));
         let list = format!(
-            "SELECT w.id, subject, follower, purpose, name, since_ms, until_ms, url AS webhook, added_by \
-             FROM watch w LEFT JOIN webhook h ON h.id = w.webhook WHERE {fit} AND w.id > $4 ORDER BY w.id LIMIT $5"
+            "SELECT w.id, subject, follower, purpose, name, since_ms, until_ms, url AS webhook, added_by, \
+             policies, policy_set, authorisation FROM watch w LEFT JOIN webhook h ON h.id = w.webhook WHERE {fit} AND w.id > $4 ORDER BY w.id LIMIT $5"
         );
         (list, format!("DELETE FROM watch WHERE {fit}"))
     };
@@ -137,9 +159,13 @@ impl Db {
     /// that was is followed until the new date and told to the new webhook.
     ///
     /// The logs are followed from where they end now. Where watches were there already, they go on from where they had come.
-    pub async fn follow(&self, following: &Following<'_>, subjects: &[Followed]) -> Result<u64, StoreError> {
+    pub async fn follow(&self, following: &Following<'_>, subjects: &[&Followed]) -> Result<u64, StoreError> {
         // in one order everywhere, so that two who add the same subjects do not wait for each other
-        let mut subjects: Vec<&Followed> = subjects.iter().collect();
+        let mut subjects: Vec<&Followed> = subjects.to_vec();
+        let allowed = following.allowed_by.as_ref();
+        let policies = allowed.map(|allowed| allowed.policies.join(" "));
+        let policy_set = allowed.map(|allowed| allowed.policy_set.to_string());
+        let authorisation = allowed.and_then(|allowed| allowed.authorisation).map(|digest| digest.to_string());
         subjects.sort_by(|a, b| a.subject.cmp(&b.subject));
         subjects.dedup_by(|a, b| a.subject == b.subject);
         retry(|| async {
@@ -161,7 +187,10 @@ impl Db {
                 .bind(following.now_ms)
                 .bind(following.until_ms)
                 .bind(following.webhook)
-                .bind(following.added_by))
+                .bind(following.added_by)
+                .bind(policies.as_deref())
+                .bind(policy_set.as_deref())
+                .bind(authorisation.as_deref()))
             .await?;
             let (added,): (i64,) = on!(tx tx, c => sqlx::query_as(ADDED).bind(last).fetch_one(c))?;
             tx.commit().await?;

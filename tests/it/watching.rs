@@ -3,6 +3,7 @@
 mod delivered;
 mod processes;
 mod receiver;
+mod repaired;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,10 +38,17 @@ async fn tell_all(db: &Db) {
 }
 
 async fn follow(db: &Db, follower: &str, subjects: &[String], until_ms: Option<i64>, webhook: Option<i64>) -> u64 {
-    let following =
-        Following { follower, purpose: Purpose::Supervision, until_ms, webhook, added_by: "示例", now_ms: NOW };
+    let following = Following {
+        follower,
+        purpose: Purpose::Supervision,
+        until_ms,
+        webhook,
+        added_by: "示例",
+        allowed_by: None,
+        now_ms: NOW,
+    };
     let subjects: Vec<_> = subjects.iter().map(|key| Followed { subject: key.clone(), name: None }).collect();
-    db.follow(&following, &subjects).await.unwrap()
+    db.follow(&following, &subjects.iter().collect::<Vec<_>>()).await.unwrap()
 }
 
 async fn inbox(db: &Db) -> Vec<NoticeRow> {

@@ -14,7 +14,7 @@ use crate::federation::{Federation, Node, free_port, said, until};
 const SAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/demo");
 
 /// Lets a node call this machine, and try again soon.
-fn may_call_here(node: &Node) {
+pub fn may_call_here(node: &Node) {
     let config = std::fs::read_to_string(node.config()).unwrap();
     assert!(config.contains("allow = []") && config.contains("retry_first_ms = 1000"));
     let config = config.replace("allow = []", "allow = [\"127.0.0.0/8\"]");
@@ -28,7 +28,7 @@ fn list(federation: &Federation, sample: &str) -> String {
     path.display().to_string()
 }
 
-fn public_key(node: &Node) -> PublicKey {
+pub fn public_key(node: &Node) -> PublicKey {
     let jws = std::fs::read_to_string(node.descriptor()).unwrap();
     let (_, descriptor) = Descriptor::open(jws.trim()).unwrap();
     let sign = descriptor.keys.iter().find(|key| key.purpose == kaopu::trust::descriptor::Purpose::Sign);
