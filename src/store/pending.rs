@@ -73,6 +73,16 @@ pub(super) async fn note(tx: &mut Tx, change: &Change<'_>) -> Result<(), StoreEr
 }
 
 impl Db {
+    /// Writes one down that changes nothing in the store, but is to be known.
+    pub async fn note_change(&self, change: &Change<'_>) -> Result<(), StoreError> {
+        retry(|| async {
+            let mut tx = self.begin().await?;
+            note(&mut tx, change).await?;
+            tx.commit().await
+        })
+        .await
+    }
+
     /// The oldest change that nobody is at, which is then the caller's to log and to end.
     pub async fn take_change(&self, now_ms: i64) -> Result<Option<PendingChange>, StoreError> {
         let gone = now_ms.saturating_sub(GONE_MS);

@@ -97,7 +97,7 @@ impl Desk {
         Ok(said.digest.unwrap())
     }
 
-    fn sets_its_clock(&self, seconds: i64) {
+    pub fn sets_its_clock(&self, seconds: i64) {
         let Clock::Fixed(ms) = &self.office.clock else { unreachable!("a test's clock") };
         ms.store(seconds * 1000, Ordering::Relaxed);
     }
@@ -173,6 +173,7 @@ on_both! {
         let no_room = full.file(&filing(record), vec![file("一", 100), file("二", 9_000)], false).await.unwrap_err();
         assert!(matches!(no_room, ApplicationError::NoRoom), "{no_room}");
         assert!(window.office.db.attachments().await.unwrap().is_empty(), "what is not filed leaves nothing");
+        assert_eq!(desk.advice(&filing(record)).await.unwrap(), None);
         let rehearsed = desk.file(&filing(record), vec![file("示例", 100)], true).await.unwrap();
         assert_eq!((rehearsed.digest, desk.all().await.unwrap().len()), (None, 0));
 
@@ -193,8 +194,8 @@ on_both! {
         assert_eq!((seen.deadline.as_deref(), seen.late), (Some("2026-09-23"), false), "{seen:?}");
         assert_eq!(seen.next.as_ref(), Some(&decider.office.city.node));
         for (file, plain) in seen.attachments.iter().zip(&plain) {
-            assert_eq!(decider.applications().open(&file.digest).await.unwrap().as_slice(), plain.as_slice());
-            let theirs = desk.open(&file.digest).await.unwrap_err();
+            assert_eq!(decider.applications().open(&file.digest, "示例").await.unwrap().as_slice(), plain.as_slice());
+            let theirs = desk.open(&file.digest, "示例").await.unwrap_err();
             assert!(matches!(&theirs, ApplicationError::ForAnother(node) if *node == decider.office.city.node), "{theirs}");
             let rows = window.office.db.attachments_of(&file.digest).await.unwrap();
             let stored = window.office.db.attachment_part(&rows[0].key, 0).await.unwrap().unwrap();
@@ -270,9 +271,11 @@ on_both! {
                 assert_eq!(states(&desk.sees(&application).await), [state; 3], "{seconds}");
             }
         }
-        let erased = decider.applications().open(&digests[0]).await.unwrap_err();
+        let erased = decider.applications().open(&digests[0], "示例").await.unwrap_err();
         assert!(matches!(erased, ApplicationError::Erased), "{erased}");
         let peer = decider.office.registry.peer(&window.office.city.node).unwrap();
+        let opened = decider.office.db.take_change(NOW * 1000).await.unwrap().unwrap();
+        assert_eq!((opened.about.as_str(), opened.action.as_str(), opened.done_by.as_str()), ("attachment", "opened", "示例"));
         let client = decider.office.surroundings().client(&peer).unwrap();
         let gone = client.attachment(&digests[0], 0, 10, 100).await.unwrap_err();
         assert!(matches!(&gone, Fault::Http(410, name) if name == "attachment-erased"), "{gone}");

@@ -14,6 +14,7 @@ use kaopu::exchange::Fault;
 use kaopu::exchange::attachment::{NotFetched, fetch};
 use kaopu::http::Limits;
 use kaopu::node::applications::ApplicationError;
+use kaopu::quota::DayLimit;
 use kaopu::statement::Digest;
 use kaopu::store::attachment::{AttachmentKey, AttachmentRow, PART, Room};
 
@@ -217,7 +218,31 @@ on_both! {
         })
         .await;
         kept.abort();
-        let not_yet = decider.applications().open(&named.digest).await.unwrap_err();
+        let not_yet = decider.applications().open(&named.digest, "示例").await.unwrap_err();
         assert!(matches!(&not_yet, ApplicationError::NotYet(why) if why.contains("no room")), "{not_yet}");
+        // an hour later there is
+        decider.files = Attachments::default();
+        decider.sets_its_clock(NOW_MS / 1000 + 3600);
+        let kept = decider.keeps();
+        until("the file is there", || async { decider.sees(&application).await.attachments[0].state == "here" }).await;
+        kept.abort();
+        assert_eq!(decider.applications().open(&named.digest, "示例").await.unwrap().len(), 50_000);
+    }
+
+    async fn what_a_peer_is_served_in_a_day_counts_files_too(database: Database) {
+        let (mut window, tcp) = Desk::new(database, "310107").await;
+        let (decider, _tcp) = Desk::new(Database::new(Kind::Sqlite).await, "340500").await;
+        window.office.knows(&[&decider.office.city]).await;
+        decider.office.knows(&[&window.office.city]).await;
+        let day = DayLimit { bytes: 30_000, entries: 1000 };
+        window.office.serve_within(tcp, Limits { day, ..Limits::default() });
+        let bytes = vec![b'x'; 50_000];
+        let key = AttachmentKey { digest: Digest::of(&bytes), peer: decider.office.city.node.clone(), own: true };
+        assert!(window.office.db.file_attachment(&key, &bytes, NOW_MS, Attachments::default().room()).await.unwrap());
+        let peer = decider.office.registry.peer(&window.office.city.node).unwrap();
+        let client = decider.office.surroundings().client(&peer).unwrap();
+        assert_eq!(client.attachment(&key.digest, 0, 40_000, 50_000).await.unwrap().len(), 40_000);
+        let spent = client.attachment(&key.digest, 40_000, 10_000, 50_000).await.unwrap_err();
+        assert!(matches!(spent, Fault::Limited(_)), "{spent}");
     }
 }

@@ -30,7 +30,7 @@ pub struct Open {
 impl Open {
     pub(super) async fn run(self, shared: &Shared, node: &Node) -> anyhow::Result<()> {
         let by = operator(shared, node, &self.person).await?;
-        let bytes = Box::pin(Applications::of(node).open(&self.digest)).await?;
+        let bytes = Box::pin(Applications::of(node).open(&self.digest, &by)).await?;
         let path = self.out.display();
         let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&self.out);
         let mut file = opened.with_context(|| format!("{path} was not written; name a file that is not there yet"))?;

@@ -13,9 +13,9 @@ use kaopu::statement::{Digest, NodeId};
 use zeroize::Zeroizing;
 
 use super::{Which, operator, tell};
-use crate::cli::Shared;
 use crate::cli::person::As;
 use crate::cli::which::{self, day, digest_of};
+use crate::cli::{Shared, print_line};
 
 /// File an application about another city's record
 #[derive(Debug, clap::Args)]
@@ -86,8 +86,14 @@ impl File {
             on: self.on,
         };
         let files = self.files.read(node)?;
-        let said = Box::pin(Applications::of(node).file(&filing, files, self.dry_run)).await?;
-        tell(shared, node, &said, &by)
+        let applications = Applications::of(node);
+        let said = Box::pin(applications.file(&filing, files, self.dry_run)).await?;
+        tell(shared, node, &said, &by)?;
+        let advice = applications.advice(&filing).await?;
+        if let Some(advice) = advice.filter(|_| !shared.json) {
+            print_line(&format!("! by this node's rules it could be refused: {advice} {}", advice.title()));
+        }
+        Ok(())
     }
 
     /// The record that is meant, of one partner.

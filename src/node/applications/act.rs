@@ -7,9 +7,10 @@ use serde_json::{Map, Value, json};
 use super::{ApplicationError, Applications, NewFile};
 use crate::about::application::Application;
 use crate::about::{Named, Spoken};
-use crate::log::event::{RecordPlace, Target};
+use crate::log::event::{Life, RecordPlace, Target, facts};
 use crate::record::application::{Side, may_follow, side};
 use crate::record::event::{RepairType, Stage};
+use crate::record::{NotRepairable, repair_allowed};
 use crate::statement::{Digest, NodeId};
 
 /// An application to be filed.
@@ -41,6 +42,20 @@ impl Applications {
         let place = self.place_of(&filing.record).await?;
         let body = filing.body(&self.office.clock.today().to_string());
         self.say(&Named::Digest(filing.record), body, files, 0, &place.issuer, rehearsal).await
+    }
+
+    /// Why this node's own rules would not let the record be repaired so today: the city that decides goes by its own, but an
+    /// applicant had better know.
+    pub async fn advice(&self, filing: &Filing) -> Result<Option<NotRepairable>, ApplicationError> {
+        let lives = self.office.db.lives(&[filing.record], &HashSet::new()).await?;
+        let (Some(Target::Here(record, place)), Some(of)) = (lives.targets.get(&filing.record), filing.of) else {
+            return Ok(None);
+        };
+        let life = lives.lives.get(place);
+        let at = life.and_then(|life| life.version).unwrap_or_default();
+        let told = life.map(Life::told).unwrap_or_default();
+        let (rules, today) = (self.office.rules.now(), self.office.clock.today());
+        Ok(repair_allowed(&facts(record, at, true), &told, &rules, of, today).err())
     }
 
     /// Supplies what the city that decides has asked for.

@@ -10,7 +10,11 @@ use crate::node::own_log;
 use crate::statement::sealed::{self, Between, SealError};
 use crate::statement::{Digest, NodeId};
 use crate::store::attachment::AttachmentKey;
+use crate::store::pending::Change;
 use crate::trust::descriptor::Purpose;
+
+/// Characters of a name in the exchange log.
+const MOST_NAME: usize = 200;
 
 /// A file to be filed.
 #[derive(Clone)]
@@ -74,8 +78,9 @@ impl Applications {
         Ok(stored)
     }
 
-    /// What stands in a file that was filed for this node.
-    pub async fn open(&self, digest: &Digest) -> Result<Zeroizing<Vec<u8>>, ApplicationError> {
+    /// What stands in a file that was filed for this node. Who opened it is written down, for the exchange log, before it is
+    /// handed out.
+    pub async fn open(&self, digest: &Digest, by: &str) -> Result<Zeroizing<Vec<u8>>, ApplicationError> {
         let rows = self.office.db.attachments_of(digest).await?;
         let theirs = rows.iter().find(|row| !row.key.own);
         let row = match (theirs, rows.first()) {
@@ -101,6 +106,20 @@ impl Applications {
         let kid = sealed::sealed_for(&jwe)?;
         let keys = self.keys.seal(&descriptor)?;
         let key = keys.iter().find(|key| key.public().kid() == kid).ok_or(SealError::NoKey)?;
-        Ok(sealed::open(&jwe, key, Between { sender: &row.key.peer, receiver: &self.office.node })?)
+        let bytes = sealed::open(&jwe, key, Between { sender: &row.key.peer, receiver: &self.office.node })?;
+        let (subject, reason) = (digest.to_string(), format!("filed by {}", row.key.peer));
+        // what the log would not take would stay before all that comes behind it
+        let by: String = by.chars().filter(|c| !c.is_control()).take(MOST_NAME).collect();
+        let change = Change {
+            about: "attachment",
+            subject: &subject,
+            action: "opened",
+            by: if by.is_empty() { "unknown" } else { &by },
+            reason: Some(&reason),
+            digest: Some(&subject),
+            at_ms: self.office.clock.now_ms(),
+        };
+        self.office.db.note_change(&change).await?;
+        Ok(bytes)
     }
 }
