@@ -115,7 +115,7 @@ impl Watch {
         let config = shared.config()?;
         let db = Db::open(config.store.expose()).await?;
         let done = match self {
-            Self::Add(add) => add.run(shared, &config, &db).await,
+            Self::Add(add) => Box::pin(add.run(shared, &config, &db)).await,
             Self::List(list) => list.run(shared, &db).await,
             Self::Remove(remove) => remove.run(shared, &config, &db).await,
             Self::Inbox(inbox) => inbox.run(shared, &config, &db).await,

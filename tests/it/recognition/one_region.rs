@@ -130,7 +130,7 @@ async fn from_one_to_the_other(one: &mut Partner, other: &mut Partner, first: u6
 }
 
 async fn both_directions(kind: Kind) {
-    let [mut platform, mut regulator] = region(kind).await;
+    let [mut platform, mut regulator] = Box::pin(region(kind)).await;
     from_one_to_the_other(&mut regulator, &mut platform, 1, 0).await;
     from_one_to_the_other(&mut platform, &mut regulator, 3, 2).await;
 }
