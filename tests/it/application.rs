@@ -253,7 +253,7 @@ on_both! {
             kinds: window.office.kinds.clone(),
             registry: window.office.registry.clone(),
             records: window.records.clone(),
-            policies: InForce::new(Policies::builtin(Known::new(&window.office.kinds, &Default::default())).unwrap()),
+            policies: InForce::new(Policies::builtin(Known::new(&window.office.city.node, &window.office.kinds, &Default::default())).unwrap()),
             settings: Settings::new(Rules::built_in().unwrap(), Calendar::built_in().unwrap()),
             clock: window.office.clock.clone(),
         };
