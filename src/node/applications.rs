@@ -71,6 +71,13 @@ impl Applications {
         Ok(Application::all(self.office.db.applications().await?))
     }
 
+    /// Those that this node has filed or decides on.
+    pub async fn own(&self) -> Result<Vec<Application>, ApplicationError> {
+        let mut own = Application::all(self.office.db.applications_of(&self.office.node).await?);
+        own.retain(|one| [one.window(), one.decider()].contains(&&self.office.node));
+        Ok(own)
+    }
+
     /// One, by its digest as filed.
     pub async fn one(&self, digest: &Digest) -> Result<Application, ApplicationError> {
         let lives = self.office.db.lives(&[*digest], &HashSet::new()).await?;

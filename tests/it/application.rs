@@ -21,6 +21,7 @@ use kaopu::record::{Calendar, Rules};
 use kaopu::statement::{Digest, SigningKey, Suite};
 use kaopu::trust::descriptor::{KeyEntry, KeyState, Purpose};
 use kaopu::trust::keys::KeyStore;
+use kaopu::trust::registry::Registry;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use serde_json::{Map, Value, json};
@@ -161,6 +162,10 @@ on_both! {
         assert!(matches!(refused, ApplicationError::NotARecord(_)), "{refused}");
         let own = decider.applications().file(&filing(record), Vec::new(), false).await.unwrap_err();
         assert!(matches!(own, ApplicationError::OwnRecord), "{own}");
+        let nowhere = Database::new(Kind::Sqlite).await.open().await;
+        let alone = Applications { registry: Registry::load(nowhere).await.unwrap(), ..desk.clone() };
+        let stranger = alone.file(&filing(record), Vec::new(), false).await.unwrap_err();
+        assert!(matches!(stranger, ApplicationError::NotAPeer(_)), "{stranger}");
         let small = Applications { files: Attachments { file_bytes: 9, files: 1, ..window.files }, ..desk.clone() };
         let too_large = small.file(&filing(record), vec![file("大", 10)], false).await.unwrap_err();
         assert!(matches!(too_large, ApplicationError::TooLarge { bytes: 10, most: 9, .. }), "{too_large}");
@@ -291,6 +296,10 @@ on_both! {
         let filed = window.applications().file(&filing(record), Vec::new(), false).await.unwrap();
         let application = filed.digest.unwrap();
         decider.has(&application, "filed").await;
+        for desk in [&window, &decider] {
+            let (own, all) = (desk.applications().overviews(false).await.unwrap(), desk.applications().overviews(true).await.unwrap());
+            assert_eq!((own.len(), all.len(), own[0].digest), (1, 1, application));
+        }
         let due = async |desk: &Desk, day: i64| {
             desk.sets_its_clock(NOW + day * DAY);
             let due = desk.applications().under_way().await.unwrap().first;

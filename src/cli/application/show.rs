@@ -30,7 +30,7 @@ pub struct Show {
 
 impl List {
     pub(super) async fn run(self, shared: &Shared, node: &Node) -> anyhow::Result<()> {
-        let mut all = Applications::of(node).overviews().await?;
+        let mut all = Applications::of(node).overviews(self.all).await?;
         all.retain(|one| {
             (self.all || (one.role.is_some() && one.next.is_some()))
                 && (!self.mine || one.next.as_ref() == Some(&node.id))

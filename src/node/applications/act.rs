@@ -40,6 +40,9 @@ impl Applications {
         rehearsal: bool,
     ) -> Result<Spoken, ApplicationError> {
         let place = self.place_of(&filing.record).await?;
+        if self.registry.peer(&place.issuer).is_none() {
+            return Err(ApplicationError::NotAPeer(place.issuer));
+        }
         let body = filing.body(&self.office.clock.today().to_string());
         self.say(&Named::Digest(filing.record), body, files, 0, &place.issuer, rehearsal).await
     }

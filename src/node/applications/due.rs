@@ -52,7 +52,7 @@ pub struct Due {
 impl UnderWay {
     /// Looks at the store.
     pub async fn of(db: &Db, node: &NodeId, settings: &Settings, clock: &Clock) -> Result<Self, StoreError> {
-        let applications = Application::all(db.applications().await?);
+        let applications = Application::all(db.applications_of(node).await?);
         let (calendar, rules) = (settings.calendar.now(), settings.rules.now());
         Ok(under_way(&applications, node, &calendar, &rules.deadlines, clock.today()))
     }

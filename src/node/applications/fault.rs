@@ -35,8 +35,10 @@ pub enum ApplicationError {
     /// This window has filed one about the record.
     #[error("this node has filed an application about the record already: {0} 该信息已有办理中的申请")]
     Filed(Digest),
-    /// Files can be sealed for active peers alone.
-    #[error("{0} is not an active peer of this node: no file can be sealed for it; see `kaopu peer list`")]
+    /// Only active peers see what is filed for them.
+    #[error(
+        "{0} is not an active peer of this node: it would see neither the application nor its files; `kaopu peer list` shows how it stands"
+    )]
     NotAPeer(NodeId),
     /// It says no key to seal under.
     #[error("the descriptor of {0} names no sealing key: no file can be sealed for it")]

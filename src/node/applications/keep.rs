@@ -71,7 +71,7 @@ impl Applications {
 
     /// What is under way and due.
     pub async fn under_way(&self) -> Result<UnderWay, ApplicationError> {
-        let (calendar, rules, all) = (self.calendar.now(), self.office.rules.now(), self.all().await?);
+        let (calendar, rules, all) = (self.calendar.now(), self.office.rules.now(), self.own().await?);
         Ok(under_way(&all, &self.office.node, &calendar, &rules.deadlines, self.office.clock.today()))
     }
 
@@ -85,7 +85,7 @@ impl Applications {
     /// Puts down which files are to be fetched: those of applications to this node that are not to be erased already.
     pub async fn want(&self) -> Result<(), ApplicationError> {
         let now_ms = self.office.clock.now_ms();
-        for application in self.all().await?.iter().filter(|one| *one.decider() == self.office.node) {
+        for application in self.own().await?.iter().filter(|one| *one.decider() == self.office.node) {
             if self.is_over(application, now_ms) {
                 continue;
             }
@@ -104,7 +104,7 @@ impl Applications {
     pub async fn clear(&self) -> Result<(), ApplicationError> {
         let now_ms = self.office.clock.now_ms();
         let rows = self.office.db.attachments().await?;
-        let all = self.all().await?;
+        let all = self.own().await?;
         let mut named: HashMap<Digest, Vec<&Application>> = HashMap::new();
         for application in &all {
             for file in application.attachments() {

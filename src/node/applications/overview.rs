@@ -101,9 +101,9 @@ pub struct ToldFile {
 }
 
 impl Applications {
-    /// How all stand, the oldest first.
-    pub async fn overviews(&self) -> Result<Vec<Overview>, ApplicationError> {
-        let all = self.all().await?;
+    /// How those stand that this node has filed or decides on, or all that are known here; the oldest first.
+    pub async fn overviews(&self, all: bool) -> Result<Vec<Overview>, ApplicationError> {
+        let all = if all { self.all().await? } else { self.own().await? };
         let records: HashSet<Digest> = all.iter().filter_map(Application::record).collect();
         let lives = self.office.db.lives(&records.into_iter().collect::<Vec<_>>(), &HashSet::new()).await?;
         let files = by_digest(self.office.db.attachments().await?);
