@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use kaopu::exchange::finding::{Ask, Came, Finding, Whom};
+use kaopu::exchange::finding::{Ask, Came, Finding, Stated, Whom};
 use kaopu::exchange::question::{About, SealedId};
 use kaopu::import::masked;
 use kaopu::node::Node;
@@ -151,11 +151,12 @@ fn tell(finding: &Finding, known: &[Found], node: &Node) {
     for stated in &finding.statements {
         let said = &stated.statement;
         let proven = if stated.mirrored { "proven here 本地已验证" } else { "signed 签名已验证" };
-        print_line(&format!("  {}  {proven}  {}", title(said, node), stated.digest));
-        let kind = node.kinds.find(&said.typ);
-        for (name, value) in &said.body {
-            let title = kind.and_then(|kind| kind.member(name)).map_or(name.as_str(), |member| member.title.as_str());
-            print_line(&format!("    {title}: {}", spoken(value)));
+        let disputed = if stated.is_disputed() { "  异议中 disputed" } else { "" };
+        print_line(&format!("  {}  {proven}  {}{disputed}", title(said, node), stated.digest));
+        tell_body(said, node, "    ");
+        for event in &stated.events {
+            print_line(&format!("    ! {}  {}", title(&event.statement, node), event.digest));
+            tell_body(&event.statement, node, "      ");
         }
     }
     for withheld in &finding.withheld {
@@ -170,6 +171,14 @@ fn tell(finding: &Finding, known: &[Found], node: &Node) {
     tell_known(finding, known);
     for digest in &finding.answers {
         print_line(&format!("  answer {digest}"));
+    }
+}
+
+fn tell_body(said: &Statement, node: &Node, indent: &str) {
+    let kind = node.kinds.find(&said.typ);
+    for (name, value) in &said.body {
+        let title = kind.and_then(|kind| kind.member(name)).map_or(name.as_str(), |member| member.title.as_str());
+        print_line(&format!("{indent}{title}: {}", spoken(value)));
     }
 }
 
@@ -190,18 +199,7 @@ fn title(said: &Statement, node: &Node) -> String {
 }
 
 fn as_json(finding: &Finding, known: &[Found], node: &Node) -> Value {
-    let statements: Vec<Value> = finding
-        .statements
-        .iter()
-        .map(|stated| {
-            let said = &stated.statement;
-            json!({
-                "digest": stated.digest, "kind": said.typ.kind, "version": said.typ.version,
-                "title": title(said, node), "issuer": said.iss, "iat": said.iat, "replaces": said.prev,
-                "mirrored": stated.mirrored, "body": said.body,
-            })
-        })
-        .collect();
+    let statements: Vec<Value> = finding.statements.iter().map(|stated| stated_json(stated, node)).collect();
     json!({
         "node": finding.node, "name": finding.name, "result": finding.came, "reason": finding.reason,
         "complete": finding.complete, "statements": statements, "erased": finding.erased,
@@ -209,6 +207,27 @@ fn as_json(finding: &Finding, known: &[Found], node: &Node) -> Value {
         "coverage": finding.coverage, "queries": finding.queries, "answers": finding.answers,
         "took_ms": u64::try_from(finding.took.as_millis()).unwrap_or(u64::MAX), "known": known,
     })
+}
+
+/// A record with what it is marked by.
+fn stated_json(stated: &Stated, node: &Node) -> Value {
+    let one = |stated: &Stated| {
+        let said = &stated.statement;
+        json!({
+            "digest": stated.digest, "kind": said.typ.kind, "version": said.typ.version,
+            "title": title(said, node), "issuer": said.iss, "iat": said.iat, "replaces": said.prev,
+            "mirrored": stated.mirrored, "body": said.body,
+        })
+    };
+    let event = |event: &Stated| {
+        let mut shown = one(event);
+        shown["ref"] = json!(event.statement.refs);
+        shown
+    };
+    let mut shown = one(stated);
+    shown["disputed"] = json!(stated.is_disputed());
+    shown["events"] = stated.events.iter().map(event).collect();
+    shown
 }
 
 /// `5s`, `800ms`, `1m`.

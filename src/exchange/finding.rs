@@ -1,5 +1,6 @@
 //! What came of asking peers, one word a peer: one that says nothing, or nothing that holds, is never clean.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,6 +70,8 @@ pub struct Stated {
     pub statement: Statement,
     /// Whether it stands, proven, in the mirror of the peer's log here; else only its signature was verified.
     pub mirrored: bool,
+    /// Of a record: what its issuer marked it by in the same answer, a dispute that is not settled, say.
+    pub events: Vec<Stated>,
 }
 
 /// What one peer said.
@@ -84,7 +87,7 @@ pub struct Finding {
     pub reason: Option<String>,
     /// Whether all pages came.
     pub complete: bool,
-    /// What it named.
+    /// The records that it named, each with what it is marked by.
     pub statements: Vec<Stated>,
     /// Digests of what it named and was erased since.
     pub erased: Vec<Digest>,
@@ -152,7 +155,18 @@ impl From<Outcome> for Came {
 impl Stated {
     /// What was read and, one way or another, verified.
     pub(super) fn of(read: &Unverified, mirrored: bool) -> Self {
-        Self { digest: read.digest(), jws: read.jws().to_owned(), statement: read.statement().clone(), mirrored }
+        Self {
+            digest: read.digest(),
+            jws: read.jws().to_owned(),
+            statement: read.statement().clone(),
+            mirrored,
+            events: Vec::new(),
+        }
+    }
+
+    /// Its issuer says that it is disputed, and that this is not settled: it is shown as that 异议标注.
+    pub fn is_disputed(&self) -> bool {
+        self.events.iter().any(|event| event.statement.typ.kind == "dispute")
     }
 }
 
@@ -179,7 +193,7 @@ impl Finding {
 
     /// Another page that holds; where it goes on.
     pub(super) fn takes(&mut self, answer: Answer, statements: Vec<Stated>) -> Option<Next> {
-        let Answer { answer, reply, .. } = answer;
+        let Answer { answer, reply, events, .. } = answer;
         let is_first = self.answers.is_empty();
         self.answers.push(answer.digest());
         // a page behind the first that has nothing does not take back what the first had
@@ -189,7 +203,21 @@ impl Finding {
         }
         let had: Vec<Digest> = statements.iter().map(|stated| stated.digest).collect();
         self.erased.extend(reply.found.iter().filter(|digest| !had.contains(digest)));
-        self.statements.extend(statements);
+        let mut records: HashMap<Digest, usize> = HashMap::new();
+        for stated in statements {
+            match events.get(&stated.digest).map(|about| records.get(about).copied()) {
+                None => {
+                    records.insert(stated.digest, self.statements.len());
+                    self.statements.push(stated);
+                }
+                Some(Some(at)) => {
+                    records.insert(stated.digest, at);
+                    self.statements[at].events.push(stated);
+                }
+                // its record was erased since
+                Some(None) => {}
+            }
+        }
         for withheld in reply.withheld {
             if !self.withheld.contains(&withheld) {
                 self.withheld.push(withheld);

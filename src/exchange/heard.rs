@@ -1,7 +1,7 @@
 //! What came back from a peer that was asked, held against what was asked of it. Whatever does not fit is evidence, and
 //! nothing of it is shown as the peer's word.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::question::{About, Outcome, PAGE, Question, Reply, of_body};
 use crate::clock::date_of;
@@ -80,6 +80,8 @@ pub struct Answer {
     pub reply: Reply,
     /// The statements beside it, in its order; None where one was erased since.
     pub statements: Vec<Option<Unverified>>,
+    /// Which of them are events, and what each is about: something that is listed before it.
+    pub events: HashMap<Digest, Digest>,
 }
 
 /// Reads what came: the answer to this query, by who was asked, for who asked, and beside it what it lists.
@@ -91,9 +93,16 @@ pub fn read(asked: &Asked<'_>, lines: &[String]) -> Result<Answer, Invalid> {
     if reply.found.len() != beside.len() {
         return Err(Invalid::Count(reply.found.len(), beside.len()));
     }
-    let pairs = reply.found.iter().zip(beside).enumerate();
-    let statements = pairs.map(|(at, (digest, line))| beside_it(asked, at, digest, line)).collect::<Result<_, _>>()?;
-    Ok(Answer { answer, reply, statements })
+    let (mut statements, mut events) = (Vec::with_capacity(beside.len()), HashMap::new());
+    for (at, (digest, line)) in reply.found.iter().zip(beside).enumerate() {
+        let one = beside_it(asked, at, digest, line)?;
+        if let Some(said) = one.as_ref().map(Unverified::statement).filter(|said| is_event(asked, said)) {
+            events.insert(*digest, about_a_listed_one(at, said, &reply.found, &statements)?);
+        }
+        statements.push(one);
+    }
+    // an event stands behind its record, so an answer of events alone has nothing that they are about
+    Ok(Answer { answer, reply, statements, events })
 }
 
 fn fits(asked: &Asked<'_>, said: &Statement) -> Result<Reply, Invalid> {
@@ -133,7 +142,8 @@ fn beside_it(asked: &Asked<'_>, at: usize, digest: &Digest, line: &str) -> Resul
     if said.iss != asked.peer.node {
         return Err(Invalid::NotAskedFor(at, "of another issuer"));
     }
-    if !asked.question.kinds.is_empty() && !asked.question.kinds.contains(&said.typ.kind) {
+    let is_asked_for = asked.question.kinds.is_empty() || asked.question.kinds.contains(&said.typ.kind);
+    if !is_asked_for && !is_event(asked, said) {
         return Err(Invalid::NotAskedFor(at, "of another kind"));
     }
     let is_about = match (&asked.question.subject, &said.sub) {
@@ -143,6 +153,28 @@ fn beside_it(asked: &Asked<'_>, at: usize, digest: &Digest, line: &str) -> Resul
         (_, None) => false,
     };
     if is_about { Ok(Some(read)) } else { Err(Invalid::NotAskedFor(at, "about another subject")) }
+}
+
+/// Whether it is something that is said about a record.
+fn is_event(asked: &Asked<'_>, said: &Statement) -> bool {
+    asked.kinds.newest(&said.typ.kind).is_some_and(|kind| kind.about.is_some())
+}
+
+/// What an event is about, if that is listed before it and about the same subject.
+fn about_a_listed_one(
+    at: usize,
+    event: &Statement,
+    found: &[Digest],
+    before: &[Option<Unverified>],
+) -> Result<Digest, Invalid> {
+    let about = event.refs.first().copied();
+    let listed = found.iter().zip(before).find(|(digest, _)| Some(**digest) == about);
+    let (digest, target) = listed.ok_or(Invalid::NotAskedFor(at, "about what is not listed before it"))?;
+    let key = |statement: &Statement| statement.sub.as_ref().map(Subject::key);
+    match target {
+        Some(target) if key(target.statement()) != key(event) => Err(Invalid::NotAskedFor(at, "about another subject")),
+        _ => Ok(*digest),
+    }
 }
 
 /// Verifies statements that no mirror here vouches for, under the keys that the peer's newest descriptor still stands by,

@@ -12,7 +12,7 @@ use self::quote::Quotes;
 use super::lookup::{self, Found};
 use super::view::View;
 use crate::exchange::finding::{Finding, Stated};
-use crate::log::event::Life;
+use crate::log::event::{Life, Said};
 use crate::record::{Purpose, Standing};
 use crate::report::Evidence;
 use crate::report::model::{FORMAT, Item, Maker, Report, Section};
@@ -174,8 +174,15 @@ fn part<'a>(found: &'a [Found], view: &View<'_>, heard: &'a [Finding]) -> (Vec<S
         }
     }
     for stated in stated {
-        // it comes behind all that is here, and nothing that was said of it is known here
-        let standing = view.standing(&stated.statement, (1, u64::MAX), true, &Life::default());
+        // it comes behind all that is here, and what it is marked by in the answer is all that is known to be said of it
+        let behind = u64::MAX / 2;
+        let said = stated.events.iter().zip(behind + 1..).map(|(event, index)| Said {
+            digest: event.digest,
+            at: (1, index),
+            statement: event.statement.clone(),
+        });
+        let life = Life { version: None, said: said.collect() };
+        let standing = view.standing(&stated.statement, (1, behind), true, &life);
         if standing.shared {
             shown.push(Shown::Heard(stated, Box::new(standing)));
         }
@@ -196,7 +203,7 @@ impl Shown<'_> {
     }
 
     async fn item(&self, quotes: &mut Quotes<'_>, heard: &[Finding]) -> Result<Item, StoreError> {
-        let (stated, proven, standing, said) = match self {
+        let (stated, proven, standing, mut said) = match self {
             Self::Found(found) => {
                 let (stated, proven) = quotes.record(found).await?;
                 (stated, proven, &found.standing, quotes.said(found).await?)
@@ -206,6 +213,14 @@ impl Shown<'_> {
                 (quotes.quote(&stated.statement, stated.digest, behind), false, &**standing, Vec::new())
             }
         };
+        // what an answer says may not have come to the mirror yet
+        let told = heard.iter().flat_map(|finding| &finding.statements).find(|it| it.digest == stated.digest);
+        for event in told.into_iter().flat_map(|told| &told.events) {
+            if !said.iter().any(|known| known.digest == event.digest) {
+                let behind = Behind { node: event.statement.iss.clone(), place: None, jws: event.jws.clone() };
+                said.push(quotes.quote(&event.statement, event.digest, behind));
+            }
+        }
         let whole = heard.iter().find(|finding| finding.complete && finding.node == stated.issuer);
         let not_in_answer = whole.is_some_and(|finding| {
             let withheld = finding.withheld.iter().any(|withheld| withheld.kind == stated.kind);
@@ -218,7 +233,7 @@ impl Shown<'_> {
             why: standing.reason.title(),
             severity: standing.terms.as_ref().map(|terms| terms.severity.title().to_owned()),
             used: standing.used,
-            disputed: standing.dispute.is_some(),
+            disputed: standing.dispute.is_some() || told.is_some_and(Stated::is_disputed),
             under_repair: standing.under_repair.is_some(),
             not_in_answer,
             said,

@@ -3,10 +3,11 @@
 use kaopu::exchange::finding::{Ask, Came, Whom};
 use kaopu::exchange::question::About;
 use kaopu::record::Purpose;
-use kaopu::statement::{Audience, Reader, Typ};
-use serde_json::json;
+use kaopu::statement::{Audience, Digest, Reader, Salt, Statement, Typ};
+use serde_json::{Value, json};
 
 use crate::asking::{CLEAN, Pair, USCC, about, kinds_said, said};
+use crate::city::City;
 use crate::line::publish;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -70,7 +71,7 @@ async fn a_replaced_version_is_not_found_and_one_for_others_is_said_to_be_withhe
     let mut second = pair.asked.city.penalty_of(USCC, 1);
     second.prev = Some(first.statements[0].digest);
     second.body.insert("facts".to_owned(), "示例更正".into());
-    second.salt = kaopu::statement::Salt([9; 16]);
+    second.salt = Salt([9; 16]);
     publish(&pair.records, vec![pair.asked.city.say(second)]).await;
     let again = pair.ask(&about(USCC)).await;
     assert_eq!(again.statements.len(), 2);
@@ -98,6 +99,52 @@ async fn what_was_repaired_is_not_spoken_of_any_more() {
     let told: Vec<_> = after.statements.iter().map(|it| it.digest).collect();
     assert_eq!((after.came, told), (Came::Yes, vec![found.statements[1].digest]));
     assert!(!after.withheld.iter().any(|withheld| withheld.kind == "penalty"), "nor is it said that there was one");
+    pair.check().await;
+}
+
+/// Something that the asked one says about a record, or about what it said of it.
+fn event(city: &City, kind: &str, about: Digest, body: Value) -> Statement {
+    let mut event = city.penalty_of(USCC, 100);
+    event.typ = Typ::first(kind);
+    event.salt = Salt(about.0[..16].try_into().unwrap());
+    event.refs = vec![about];
+    event.body = body.as_object().unwrap().clone();
+    event
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_is_told_with_what_it_is_marked_by_until_that_is_settled() {
+    let pair = Pair::new(|city| (1..=600).map(|number| city.penalty_of(USCC, number)).collect()).await;
+    let of_penalties = Ask { kinds: vec!["penalty".to_owned()], ..about(USCC) };
+    let found = pair.ask(&of_penalties).await.statements;
+    let city = &pair.asked.city;
+    let dispute = |at: usize| {
+        let body = json!({"raised": "2026-03-01", "reason": "金额有误"});
+        city.say(event(city, "dispute", found[at].digest, body))
+    };
+    // one in the middle of a page, one on its end, one alone on the next
+    let disputes = [3, 498, 550].map(|at| (at, dispute(at)));
+    publish(&pair.records, disputes.iter().map(|(_, dispute)| dispute.clone()).collect()).await;
+    let told = pair.ask(&of_penalties).await;
+    assert_eq!((told.came, told.complete, told.statements.len()), (Came::Yes, true, 600), "{:?}", told.reason);
+    let marked: Vec<_> = told.statements.iter().filter(|stated| stated.is_disputed()).collect();
+    let marks: Vec<_> = marked.iter().map(|stated| (stated.digest, stated.events[0].digest)).collect();
+    let expected = disputes.each_ref().map(|(at, dispute)| (found[*at].digest, dispute.digest()));
+    assert_eq!(marks, expected);
+    assert!(marked.iter().all(|stated| stated.events[0].statement.body["reason"] == "金额有误"));
+    assert!(told.statements.iter().all(|stated| stated.events.len() <= 1) && told.erased.is_empty());
+
+    // found right, it is settled; found wrong, it is disputed until it is corrected, and the answer is told too
+    let answers = [(&disputes[0].1, "维持"), (&disputes[1].1, "更正")].map(|(dispute, outcome)| {
+        let body = json!({"outcome": outcome, "answered": "2026-03-04", "reason": "示例"});
+        city.say(event(city, "dispute-answer", dispute.digest(), body))
+    });
+    publish(&pair.records, answers.to_vec()).await;
+    let told = pair.ask(&of_penalties).await;
+    assert!(!told.statements[3].is_disputed() && told.statements[3].events.is_empty());
+    let events: Vec<_> = told.statements[498].events.iter().map(|event| event.digest).collect();
+    assert_eq!(events, [disputes[1].1.digest(), answers[1].digest()]);
+    assert!(told.statements[550].is_disputed());
     pair.check().await;
 }
 

@@ -78,12 +78,24 @@ fn all_peers_are_asked_at_once_and_each_has_its_word() {
     assert_eq!((&yes["complete"], yes["coverage"]["size"].as_u64()), (&Value::Bool(true), Some(2)));
     assert!(result["regions"][1]["reason"].as_str().unwrap().contains("cannot be reached"));
 
+    // what its issuer marks as disputed is shown as that
+    let dispute = ["dispute", "raise", yes["statements"][0]["digest"].as_str().unwrap(), "--reason", "金额有误"];
+    let dispute = federation.nodes[1].json(&dispute);
+    let marked = federation.nodes[0].json(&query(USCC, &["--peer", "340500"]));
+    let marked = &marked["regions"][0]["statements"][0];
+    assert_eq!((&marked["disputed"], &marked["events"][0]["digest"]), (&Value::Bool(true), &dispute["digest"]));
+    assert_eq!(
+        (&yes["statements"][0]["disputed"], &yes["statements"][0]["events"]),
+        (&false.into(), &Value::Array(vec![]))
+    );
+
     // one alone, beside no server of its own
     federation.nodes[0].signal("-TERM");
     let clean = federation.nodes[0].json(&query(CLEAN, &["--peer", "340500"]));
     assert_eq!(regions(&clean), [("340500", "none")]);
     let text = federation.nodes[0].done(&query(USCC, &["--peer", "340500", "--kinds", "penalty"]));
-    for words in ["融资授信", "有记录", "示例罚字〔2025〕第1号", "looked through 2 entries"] {
+    for words in ["融资授信", "有记录", "示例罚字〔2025〕第1号", "looked through 3 entries", "异议中", "金额有误"]
+    {
         assert!(text.contains(words), "{words}: {text}");
     }
     // wrong usage
@@ -206,6 +218,10 @@ fn a_natural_person_is_asked_about_by_a_number_that_nobody_reads_on_its_way() {
     assert_eq!(regions(&found), [("340500", "yes")], "{found}");
     let statement = &found["regions"][0]["statements"][0];
     assert_eq!((&statement["body"]["name"], &statement["kind"]), (&"张**".into(), &"penalty".into()));
+    let dispute = ["dispute", "raise", statement["digest"].as_str().unwrap(), "--reason", "示例异议"];
+    let dispute = federation.nodes[1].json(&dispute);
+    let marked = result(&ask("张示例", number, true));
+    assert_eq!(marked["regions"][0]["statements"][0]["events"][0]["digest"], dispute["digest"], "{marked}");
     assert_eq!(regions(&result(&ask("张示例", "110105194912310038", true))), [("340500", "none")]);
     assert_eq!(ask("张示例", number, false).status.code(), Some(2), "not without an authorisation");
     // neither of the logs has the number, nor the name

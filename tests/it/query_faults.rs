@@ -16,7 +16,7 @@ use http::StatusCode;
 use kaopu::exchange::finding::{Ask, Came};
 use kaopu::exchange::question::{Coverage, Outcome, Reply, to_body};
 use kaopu::log::tile::FULL;
-use kaopu::statement::{Audience, Digest, Salt, SigningKey, Statement, Suite, Typ, Unverified, envelope};
+use kaopu::statement::{Audience, Digest, Salt, SigningKey, Statement, Suite, Typ, Unverified, Verified, envelope};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
@@ -91,12 +91,18 @@ enum Lie {
     OfAnotherKind,
     ForgedStatement,
     BrokenRule,
+    DisputeOfWhatIsNotListed,
+    DisputeBeforeItsRecord,
+    DisputeOfAnotherIssuer,
+    DisputeOfAnotherSubject,
+    ForgedDispute,
+    DisputeWithoutReason,
     Garbage,
     Nothing,
     NotText,
 }
 
-const LIES: [Lie; 19] = [
+const LIES: [Lie; 25] = [
     Lie::AnotherKey,
     Lie::BrokenSignature,
     Lie::OtherQuery,
@@ -113,10 +119,36 @@ const LIES: [Lie; 19] = [
     Lie::OfAnotherKind,
     Lie::ForgedStatement,
     Lie::BrokenRule,
+    Lie::DisputeOfWhatIsNotListed,
+    Lie::DisputeBeforeItsRecord,
+    Lie::DisputeOfAnotherIssuer,
+    Lie::DisputeOfAnotherSubject,
+    Lie::ForgedDispute,
+    Lie::DisputeWithoutReason,
     Lie::Garbage,
     Lie::Nothing,
     Lie::NotText,
 ];
+
+/// A dispute of a penalty that would hold but for the lie; none where it is about something else.
+fn dispute(city: &City, of: &Verified, lie: Lie) -> Option<Verified> {
+    let mut dispute = Statement {
+        typ: Typ::first("dispute"),
+        refs: vec![of.digest()],
+        body: json!({"raised": "2026-03-01", "reason": "金额有误"}).as_object().unwrap().clone(),
+        ..city.penalty_of(USCC, 7)
+    };
+    match lie {
+        Lie::DisputeBeforeItsRecord | Lie::ForgedDispute => {}
+        Lie::DisputeOfWhatIsNotListed => dispute.refs = vec![city.say(city.penalty_of(USCC, 2)).digest()],
+        Lie::DisputeOfAnotherIssuer => dispute.iss = "341200".parse().unwrap(),
+        Lie::DisputeOfAnotherSubject => dispute.sub = city.penalty_of(CLEAN, 1).sub,
+        Lie::DisputeWithoutReason => drop(dispute.body.remove("reason")),
+        _ => return None,
+    }
+    let other = SigningKey::from_seed(Suite::EdDsa, &[78; 32]).unwrap();
+    Some(if matches!(lie, Lie::ForgedDispute) { envelope::sign(dispute, &other).unwrap() } else { city.say(dispute) })
+}
 
 /// An answer that would hold but for the lie.
 fn tell(city: &City, query: &str, lie: Lie) -> Vec<u8> {
@@ -136,10 +168,18 @@ fn tell(city: &City, query: &str, lie: Lie) -> Vec<u8> {
     }
     let stated =
         if matches!(lie, Lie::ForgedStatement) { envelope::sign(penalty, &other).unwrap() } else { city.say(penalty) };
+    let mut listed: Vec<Verified> = [Some(stated.clone()), dispute(city, &stated, lie)].into_iter().flatten().collect();
+    if matches!(lie, Lie::DisputeBeforeItsRecord) {
+        listed.reverse();
+    }
     let reply = Reply {
         outcome: if matches!(lie, Lie::NoneButLists) { Outcome::None } else { Outcome::Yes },
         reason: None,
-        found: if matches!(lie, Lie::YesOfNothing) { Vec::new() } else { vec![stated.digest()] },
+        found: if matches!(lie, Lie::YesOfNothing) {
+            Vec::new()
+        } else {
+            listed.iter().map(Verified::digest).collect()
+        },
         next: None,
         withheld: Vec::new(),
         policies: Vec::new(),
@@ -179,7 +219,7 @@ fn tell(city: &City, query: &str, lie: Lie) -> Vec<u8> {
         Lie::Garbage => return b"<html>busy</html>".to_vec(),
         Lie::Nothing => return Vec::new(),
         Lie::NotText => return vec![0xff; 100],
-        _ => lines.push(stated.jws().to_owned()),
+        _ => lines.extend(listed.iter().map(|one| one.jws().to_owned())),
     }
     if matches!(lie, Lie::BrokenSignature) {
         let at = lines[0].len() - 10;

@@ -246,6 +246,36 @@ async fn a_city_that_was_asked_and_did_not_answer_is_never_clean() {
     assert!(!report.regions[1].covered);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_answer_marks_as_disputed_is_shown_as_that_though_no_mirror_knows_it() {
+    let mut pair = Pair::new(|_| Vec::new()).await;
+    let city = &pair.asked.city;
+    let penalties: Vec<Verified> = (1..=2).map(|number| city.say(penalty(city, number, NAME))).collect();
+    publish(&pair.records, vec![penalties[0].clone()]).await;
+    // the mirror has the first, and nothing that comes later
+    pair.asker.pull();
+    pair.asker.holds(&pair.asked.city.records(), 2).await;
+    pair.asker.rest().await;
+    let city = &pair.asked.city;
+    let said = json!({"raised": "2026-09-10", "reason": "示例异议"});
+    let disputes: Vec<Verified> = penalties.iter().map(|penalty| event(city, "dispute", penalty, &said)).collect();
+    publish(&pair.records, [&penalties[1..], &disputes[..]].concat()).await;
+
+    let before = report_of(&pair.asker, Purpose::Finance, None).await.0;
+    assert!(!item(&before, 1).unwrap().disputed && item(&before, 2).is_none());
+    let finding = pair.ask(&about(USCC)).await;
+    assert!(finding.statements.iter().all(|stated| stated.is_disputed()), "{:?}", finding.reason);
+    let (report, evidence) = report_of(&pair.asker, Purpose::Finance, Some(&[finding])).await;
+    for (number, dispute) in [(1, &disputes[0]), (2, &disputes[1])] {
+        let item = item(&report, number).unwrap();
+        let said: Vec<_> = item.said.iter().map(|said| said.digest).collect();
+        assert_eq!((item.disputed, item.proven, said), (true, number == 1, vec![dispute.digest()]));
+    }
+    assert_eq!(item(&report, 2).unwrap().status, "disputed");
+    let faults = checked(&evidence).faults;
+    assert!(faults.is_empty(), "{faults:?}");
+}
+
 #[test]
 fn a_report_is_made_and_checked_from_the_command_line() {
     let federation = Federation::new(&["310107", "340500"]);

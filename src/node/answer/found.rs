@@ -1,15 +1,17 @@
 //! What is found: current records of this node about a subject, as far as their status lets them be shared and the asker may
-//! hold them, a page at a time.
+//! hold them, each with what it is marked by (异议标注), a page at a time.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::MayRead;
 use crate::exchange::question::{Next, PAGE, Withheld};
 use crate::log::Class;
-use crate::log::event::{Life, RecordPlace};
+use crate::log::event::{Life, RecordPlace, Said};
 use crate::node::view::View;
 use crate::policy::{HoldCase, Policies};
-use crate::statement::{Digest, NodeId, Statement, Subject, Unverified};
+use crate::record::Standing;
+use crate::record::standing::RepairMark;
+use crate::statement::{Audience, Digest, NodeId, Statement, Subject, Unverified};
 use crate::store::query::{OwnRecord, Place};
 use crate::store::statement::Body;
 use crate::store::{Db, StoreError};
@@ -22,7 +24,7 @@ pub(super) const READ: u32 = PAGE as u32 + 1;
 /// One page of what was found.
 #[derive(Default)]
 pub struct Page {
-    /// Digests, in the order of the log.
+    /// Digests, in the order of the log; behind each record those of the events that it is marked by.
     pub digests: Vec<Digest>,
     /// The statements themselves.
     pub statements: Vec<String>,
@@ -72,12 +74,20 @@ pub async fn page(
         let is_last = records.len() < READ as usize;
         for record in records {
             let record = Record::of(record, asking)?;
-            if page.digests.len() == PAGE || bytes > PAGE_BYTES {
+            let place = record.place;
+            let mut withheld = BTreeSet::new();
+            let told = match asking.may_tell(record, &lives, &mut withheld) {
+                Some(told) => told.with_marks(db).await?,
+                None => Vec::new(),
+            };
+            // a record and its marks stand on one page
+            if page.digests.len() + told.len().max(1) > PAGE || bytes > PAGE_BYTES {
                 page.next = behind;
                 return Ok(page);
             }
-            behind = Some(Next(record.place));
-            if let Some((digest, jws)) = asking.may_tell(record, &lives, &mut page.withheld) {
+            behind = Some(Next(place));
+            page.withheld.append(&mut withheld);
+            for (digest, jws) in told {
                 bytes += jws.len();
                 page.digests.push(digest);
                 page.statements.push(jws);
@@ -116,6 +126,26 @@ impl Record {
     }
 }
 
+/// What the asker is told of a record.
+struct Told {
+    record: (Digest, String),
+    /// What it is marked by, as far as the asker may hold that.
+    marks: Vec<Digest>,
+}
+
+impl Told {
+    /// The record, and behind it what it is marked by; what was erased marks nothing any more.
+    async fn with_marks(self, db: &Db) -> Result<Vec<(Digest, String)>, StoreError> {
+        let mut told = vec![self.record];
+        for mark in self.marks {
+            let rows = db.find(&mark).await?;
+            let here = rows.into_iter().find_map(|row| if let Body::Here(jws) = row.body { Some(jws) } else { None });
+            told.extend(here.map(|jws| (mark, jws)));
+        }
+        Ok(told)
+    }
+}
+
 impl Asking<'_> {
     /// The statement, if its status lets it be shared and the asker may hold it.
     fn may_tell(
@@ -123,14 +153,15 @@ impl Asking<'_> {
         record: Record,
         lives: &HashMap<RecordPlace, Life>,
         withheld: &mut BTreeSet<Withheld>,
-    ) -> Option<(Digest, String)> {
+    ) -> Option<Told> {
         let (digest, class, stated) = record.stated?;
         let statement = stated.statement();
         let none = Life::default();
         let life = record.life.as_ref().and_then(|place| lives.get(place)).unwrap_or(&none);
         let at = (record.place.generation, record.place.index);
         // what has ended is not spoken of at all
-        if !self.view.standing(statement, at, true, life).shared {
+        let standing = self.view.standing(statement, at, true, life);
+        if !standing.shared {
             return None;
         }
         if class == Class::Addressed
@@ -139,7 +170,15 @@ impl Asking<'_> {
             withheld.insert(Withheld { kind: statement.typ.kind.clone(), reason });
             return None;
         }
-        Some((digest, stated.jws().to_owned()))
+        let mut marks = Vec::new();
+        for said in marked_by(&standing, life, self.view.node) {
+            let is_addressed = said.statement.aud != Audience::Everyone;
+            match is_addressed.then(|| self.may_not_hold(&said.statement)).flatten() {
+                None => marks.push(said.digest),
+                Some(reason) => drop(withheld.insert(Withheld { kind: said.statement.typ.kind.clone(), reason })),
+            }
+        }
+        Some(Told { record: (digest, stated.jws().to_owned()), marks })
     }
 
     /// Why the asker may not hold it, if it may not.
@@ -156,4 +195,20 @@ impl Asking<'_> {
         });
         verdict.reason.clone()
     }
+}
+
+/// What a record is marked by, of all that its issuer said about it: a dispute that is not settled, with the answer to it,
+/// and a repair that takes effect later.
+fn marked_by<'a>(standing: &Standing, life: &'a Life, issuer: &NodeId) -> impl Iterator<Item = &'a Said> {
+    let disputed = standing.dispute.as_ref().map(|mark| mark.dispute);
+    let coming = match standing.under_repair {
+        Some(RepairMark::Coming { repair, .. }) => Some(repair),
+        _ => None,
+    };
+    let issuer = issuer.clone();
+    life.said.iter().filter(move |said| {
+        let answers = said.statement.typ.kind == "dispute-answer" && said.statement.refs.first().copied() == disputed;
+        let is_mark = [disputed, coming].contains(&Some(said.digest)) || disputed.is_some() && answers;
+        is_mark && said.statement.iss == issuer
+    })
 }
