@@ -103,7 +103,7 @@ async fn what_was_repaired_is_not_spoken_of_any_more() {
 }
 
 /// Something that the asked one says about a record, or about what it said of it.
-fn event(city: &City, kind: &str, about: Digest, body: Value) -> Statement {
+fn event(city: &City, kind: &str, about: Digest, body: &Value) -> Statement {
     let mut event = city.penalty_of(USCC, 100);
     event.typ = Typ::first(kind);
     event.salt = Salt(about.0[..16].try_into().unwrap());
@@ -120,7 +120,7 @@ async fn a_record_is_told_with_what_it_is_marked_by_until_that_is_settled() {
     let city = &pair.asked.city;
     let dispute = |at: usize| {
         let body = json!({"raised": "2026-03-01", "reason": "金额有误"});
-        city.say(event(city, "dispute", found[at].digest, body))
+        city.say(event(city, "dispute", found[at].digest, &body))
     };
     // one in the middle of a page, one on its end, one alone on the next
     let disputes = [3, 498, 550].map(|at| (at, dispute(at)));
@@ -137,7 +137,7 @@ async fn a_record_is_told_with_what_it_is_marked_by_until_that_is_settled() {
     // found right, it is settled; found wrong, it is disputed until it is corrected, and the answer is told too
     let answers = [(&disputes[0].1, "维持"), (&disputes[1].1, "更正")].map(|(dispute, outcome)| {
         let body = json!({"outcome": outcome, "answered": "2026-03-04", "reason": "示例"});
-        city.say(event(city, "dispute-answer", dispute.digest(), body))
+        city.say(event(city, "dispute-answer", dispute.digest(), &body))
     });
     publish(&pair.records, answers.to_vec()).await;
     let told = pair.ask(&of_penalties).await;
