@@ -9,8 +9,13 @@ use super::{Cell, mend};
 use crate::record::amount::NotAnAmount;
 use crate::record::identifier::{NotAUscc, UNKNOWN};
 use crate::record::{Amount, FaultCode, Uscc, date};
+use crate::statement::Digest;
 use crate::statement::kind::{self, Code, Form, Member};
 
+/// The sentence for what is no digest.
+const NO_DIGEST: &str = "应填材料的摘要（43 个字符的 SHA-256，base64url），多个摘要以分号分隔";
+/// So many digests may stand in one cell.
+const MOST_DIGESTS: usize = 50;
 /// The sentence for a code that a spreadsheet took for a number.
 const SPOILED: &str = "代码被 Excel 存成了数字，请设为文本后重填";
 
@@ -40,8 +45,9 @@ pub fn read(member: &Member, layout: &str, cell: &Cell) -> Reading {
         || (text.len() < 64 && mend::is_spoiled_by_excel(&mend::narrow(&text)));
     let spoiled = || Reading::Fault(FaultCode::E201, Some(SPOILED.to_owned()));
     match &member.form {
-        Form::Text | Form::Digest | Form::DocumentNumber if lost_digits => spoiled(),
+        Form::Text | Form::Digest | Form::Digests | Form::DocumentNumber if lost_digits => spoiled(),
         Form::Text | Form::Digest => Reading::Value(text.into()),
+        Form::Digests => digests(&text),
         Form::DocumentNumber => Reading::Value(mend::document_number(&text).into()),
         Form::Date => or_fault(day(&text, serial).map(|day| day.to_string().into()), FaultCode::E104),
         Form::Decimal { digits, fraction } => amount(&mend::narrow(&significant(text, serial)), *digits, *fraction),
@@ -92,6 +98,25 @@ fn listed(code: &Code) -> Reading {
 
 fn not_listed(codes: &[Code], layout: &str) -> Reading {
     Reading::Fault(FaultCode::E103, Some(kind::not_listed(codes, layout)))
+}
+
+/// Each digest once, in the order in which they came.
+fn digests(text: &str) -> Reading {
+    let separates = |c: char| c.is_whitespace() || matches!(c, ';' | '；' | ',' | '，' | '、');
+    let mut listed: Vec<&str> = Vec::new();
+    for digest in text.split(separates).filter(|part| !part.is_empty()) {
+        if digest.parse::<Digest>().is_err() {
+            return Reading::Fault(FaultCode::E103, Some(NO_DIGEST.to_owned()));
+        }
+        if !listed.contains(&digest) {
+            listed.push(digest);
+        }
+    }
+    match listed.len() {
+        0 => Reading::Nothing,
+        1..=MOST_DIGESTS => Reading::Value(listed.into()),
+        more => Reading::Fault(FaultCode::E102, Some(format!("填写了 {more} 个摘要，最多 {MOST_DIGESTS} 个"))),
+    }
 }
 
 fn or_fault(value: Option<Value>, code: FaultCode) -> Reading {
@@ -163,5 +188,19 @@ mod tests {
         }
         // a cell that is formatted as a date says which
         assert_eq!(day("1905-07-16", Some(2024.0)).map(|day| day.to_string()).as_deref(), Some("1905-07-16"));
+    }
+
+    #[test]
+    fn digests_are_told_apart_each_once() {
+        let [one, other] = [Digest::of(b"1").to_string(), Digest::of(b"2").to_string()];
+        let value = |listed: &[&String]| Reading::Value(listed.iter().map(|digest| Value::from(digest.as_str())).collect());
+        assert_eq!(digests(&one), value(&[&one]));
+        assert_eq!(digests(&format!("{other}；{one}\n{other}、 ")), value(&[&other, &one]));
+        assert_eq!(digests(" ; "), Reading::Nothing);
+        for bad in ["承诺书.pdf".to_owned(), one[1..].to_owned(), format!("{one}{other}"), format!("{one};x")] {
+            assert!(matches!(digests(&bad), Reading::Fault(FaultCode::E103, Some(_))), "{bad}");
+        }
+        let many: String = (0..51_u8).map(|n| format!("{};", Digest::of(&[n]))).collect();
+        assert!(matches!(digests(&many), Reading::Fault(FaultCode::E102, Some(_))));
     }
 }

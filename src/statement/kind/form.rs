@@ -40,6 +40,8 @@ pub enum Form {
     Codes(Vec<Code>),
     /// SHA-256 of something, base64url.
     Digest,
+    /// One or several of these, separated by ; ； , ， 、 or white space.
+    Digests,
 }
 
 /// A value of a code list and the wordings that mean it.
@@ -81,6 +83,8 @@ impl Form {
                 (!listed).then_some(FaultCode::E103)
             }
             Self::Digest => text.is_none_or(|t| t.parse::<Digest>().is_err()).then_some(FaultCode::E103),
+            // the schema says what stands in the list
+            Self::Digests => value.as_array().is_none_or(Vec::is_empty).then_some(FaultCode::E103),
         }
     }
 

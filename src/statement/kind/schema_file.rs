@@ -238,6 +238,7 @@ fn form(property: &Property) -> Result<Form, String> {
         Some("person-id") => Form::PersonId,
         Some("identifier") => Form::Identifier,
         Some("digest") => Form::Digest,
+        Some("digests") => Form::Digests,
         Some("code" | "codes") if codes().is_empty() => return Err("a code list without x-codes".to_owned()),
         Some("code") => Form::Code(codes()),
         Some("codes") => Form::Codes(codes()),
