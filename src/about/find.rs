@@ -87,8 +87,11 @@ fn listed(found: &[(Digest, String)]) -> String {
 #[derive(Debug, Default)]
 pub struct Finder {
     /// By kind and subject.
-    known: HashMap<(String, String), Vec<Found>>,
+    known: HashMap<(String, String), Vec<Known>>,
 }
+
+/// A record, and its 文号 as it is compared: a list may be about thousands of one subject.
+type Known = (Option<String>, Found);
 
 impl Finder {
     /// The one record of a node, in its current version, that is meant.
@@ -110,12 +113,17 @@ impl Finder {
         let keys: Vec<_> = subjects.into_iter().map(|subject| (sought.kind.clone(), subject)).collect();
         for key in &keys {
             if !self.known.contains_key(key) {
-                self.known.insert(key.clone(), records_of(db, node, &key.0, &key.1).await?);
+                let records = records_of(db, node, &key.0, &key.1).await?;
+                let number = |record: &Statement| record.body.get(NUMBER).and_then(|value| value.as_str()).map(fold);
+                let known = records.into_iter().map(|record| (number(&record.statement), record));
+                self.known.insert(key.clone(), known.collect());
             }
         }
+        let number = sought.number.as_deref().map(fold);
         for key in &keys {
             let known = self.known.get(key).into_iter().flatten();
-            found.extend(known.filter(|record| sought.is_met_by(&record.statement)));
+            let of_number = known.filter(|(known, _)| number.is_none() || *known == number).map(|(_, record)| record);
+            found.extend(of_number.filter(|record| sought.is_met_by(&record.statement)));
         }
         Ok(match found[..] {
             [] => Err(NotFound::None { kind: sought.kind.clone() }),
