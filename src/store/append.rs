@@ -11,6 +11,7 @@ use super::log::{Head, LogRow, tile_bytes};
 use super::project::{Columns, Projections};
 use super::query::Exchanged;
 use super::rows::{MultiRow, insert};
+use super::said_by::{self, SaidBy};
 use super::take_back::{self, Span};
 use super::upload::UploadStep;
 use super::{Db, StoreError, project, query, upload};
@@ -105,6 +106,8 @@ pub struct Append<'a> {
     pub uploads: &'a [UploadStep],
     /// What it means for questions between nodes.
     pub exchanged: &'a [Exchanged],
+    /// Who had the node say some of the entries.
+    pub said: &'a [SaidBy],
     /// From where on what compromised keys signed is void, where a descriptor among the entries declares some that the one
     /// before it did not. It is the last of the entries of a mirror.
     pub unvoided: Option<u64>,
@@ -182,6 +185,7 @@ impl Db {
             return Err(AppendError::Overtaken(overtaken));
         }
         query::write(&mut tx, append.exchanged, append.now_ms).await?;
+        said_by::add(&mut tx, append.log.id, append.said).await?;
         match tx.commit().await {
             Ok(()) => Ok(()),
             // the database has answered that it was none

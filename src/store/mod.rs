@@ -18,6 +18,8 @@
 //! | `aside.rs` | what `statement` holds about a subject and does not count |
 //! | `upload.rs` | `upload`, `fault` |
 //! | `take_back.rs` | `upload_span`, `upload_withdrawal` |
+//! | `hold.rs` | `upload_hold`, `held_rows` |
+//! | `said_by.rs` | `said_by`, and who ran the upload that a statement came with |
 //! | `quality.rs` | `quality` |
 //! | `peer.rs`, `peer_state.rs`, `picked_up.rs` | `peer`, `descriptor` |
 //! | `ceremony.rs` | the steps of a peer: `peer`, `revoked_root` |
@@ -45,6 +47,7 @@ pub mod db;
 pub mod delivery;
 pub mod event;
 pub mod gather;
+pub mod hold;
 pub mod inbox;
 pub mod invitation;
 mod list;
@@ -64,6 +67,7 @@ pub mod record;
 pub mod refused_descriptor;
 pub mod revise;
 mod rows;
+pub mod said_by;
 pub mod statement;
 mod turned;
 pub mod take_back;

@@ -39,7 +39,8 @@ pub struct WithdrawalRow {
 const ADD_SPAN: &str = "INSERT INTO upload_span (upload, log, first, next) VALUES ($1, $2, $3, $4)";
 const SPANS: &str = "SELECT log, first, next FROM upload_span WHERE upload = $1 ORDER BY log, first";
 const PROPOSE: &str = "INSERT INTO upload_withdrawal (upload, reason, proposed_by, proposed_ms) \
-     SELECT $1, $2, $3, $4 WHERE EXISTS (SELECT 1 FROM upload u WHERE u.id = $1 AND u.finished_ms IS NOT NULL) \
+     SELECT $1, $2, $3, $4 WHERE EXISTS (SELECT 1 FROM upload u WHERE u.id = $1 AND u.finished_ms IS NOT NULL AND NOT EXISTS \
+     (SELECT 1 FROM upload_hold h WHERE h.upload = u.id AND h.state <> 'approved')) \
      AND EXISTS (SELECT 1 FROM account a WHERE a.name = $3 AND a.state = 'active') ON CONFLICT DO NOTHING";
 // Another person, and only once.
 const APPROVE: &str = "UPDATE upload_withdrawal SET approved_by = $1, approved_ms = $2 \
