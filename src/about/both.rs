@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::say::TRIES;
 use super::{Named, Office, SayError, Spoken};
-use crate::log::appender::{AppendError, Submission};
+use crate::log::appender::{AppendError, Said};
 use crate::statement::{Digest, Kind, Refused, envelope};
 
 impl Office {
@@ -30,7 +30,7 @@ impl Office {
             let (after, mut two) = Box::pin(self.prepare(second.0, second.1, of_it)).await?;
             let after = envelope::sign(after, &*key).map_err(AppendError::from)?;
             (one.digest, two.digest) = (Some(event.digest()), Some(after.digest()));
-            match self.records.append(Submission { statements: vec![event, after], ..Submission::default() }).await {
+            match self.records.append(Said { statements: vec![event, after], by: self.operator.clone() }).await {
                 Ok(appended) => {
                     (one.index, two.index) = (Some(appended.first), Some(appended.first + 1));
                     return Ok((one, two));

@@ -11,7 +11,7 @@ use super::find::{Finder, Sought, words};
 use super::may::{MayNot, may_be_said};
 use crate::clock::Clock;
 use crate::in_force::InForce;
-use crate::log::appender::{AppendError, Appender, Submission};
+use crate::log::appender::{AppendError, Appender, Said};
 use crate::log::event::{Lives, RecordPlace, Target};
 use crate::record::Rules;
 use crate::statement::kind::About;
@@ -34,6 +34,8 @@ pub struct Office {
     pub records: Appender,
     /// The time.
     pub clock: Clock,
+    /// Who works there, as the store keeps it beside what is said.
+    pub operator: Option<String>,
 }
 
 /// What an event is about, as it is named.
@@ -88,7 +90,7 @@ impl Office {
     ) -> Result<Spoken, SayError> {
         let (event, mut spoken) = Box::pin(self.prepare(kind, named, body)).await?;
         if !rehearsal {
-            let (said, appended) = Box::pin(self.records.say(event)).await?;
+            let (said, appended) = Box::pin(self.records.say_for(event, self.operator.as_deref())).await?;
             (spoken.digest, spoken.index) = (Some(said.digest()), Some(appended.first));
         }
         Ok(spoken)
@@ -133,7 +135,7 @@ impl Office {
             let key = self.records.signing().map_err(SayError::from)?;
             let signed = events.iter().map(|event| envelope::sign(event.clone(), &key));
             let statements = signed.collect::<Result<_, _>>().map_err(AppendError::from)?;
-            match self.records.append(Submission { statements, ..Submission::default() }).await {
+            match self.records.append(Said { statements, by: self.operator.clone() }).await {
                 Ok(_) => break,
                 Err(AppendError::Refused(_, Refused::UnknownKey)) if tries < TRIES => tries += 1,
                 // each time one fewer: that ends by itself

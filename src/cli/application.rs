@@ -132,7 +132,7 @@ impl Which {
         until: Option<String>,
     ) -> anyhow::Result<()> {
         let by = operator(shared, node, &self.person).await?;
-        let applications = Applications::of(node);
+        let applications = Applications::by(node, &by);
         let said = Box::pin(applications.step(&self.digest, stage, reason, until, self.dry_run)).await?;
         tell(shared, node, &said, &by)
     }

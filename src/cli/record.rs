@@ -2,6 +2,7 @@
 
 mod aside;
 
+use std::collections::HashMap;
 use std::process::ExitCode;
 
 use kaopu::clock::Clock;
@@ -10,9 +11,10 @@ use kaopu::node::lookup::{self, Found};
 use kaopu::node::status::spoken_span;
 use kaopu::node::view::View;
 use kaopu::record::Status;
-use kaopu::statement::{Kinds, Typ};
+use kaopu::statement::{Digest, Kinds, Typ};
 use kaopu::store::Db;
 use kaopu::store::record::SubjectRow;
+use kaopu::store::said_by::Operator;
 use serde_json::{Map, Value};
 
 use super::{Shared, print_json, print_line};
@@ -79,10 +81,13 @@ impl Record {
             for subject in &subjects {
                 aside.extend(kaopu::node::aside::about(db, kinds, subject).await?);
             }
+            let said = |record: &Found| record.said.iter().map(|said| said.digest).collect::<Vec<_>>();
+            let shown: Vec<Digest> = found.iter().flat_map(|it| [vec![it.digest], said(it)].concat()).collect();
+            let operators = db.operators(&shown).await?;
             if shared.json {
-                return print_json(&aside::All { counts: found, aside });
+                return print_json(&aside::All { counts: found, aside, operators });
             }
-            tell(&found, kinds);
+            tell(&found, kinds, &operators);
             aside::tell(&aside, kinds);
             return Ok(());
         }
@@ -90,7 +95,7 @@ impl Record {
             return print_json(&found);
         }
         if !found.is_empty() || hidden == 0 {
-            tell(&found, kinds);
+            tell(&found, kinds, &Operators::new());
         }
         tell_hidden(hidden);
         Ok(())
@@ -129,7 +134,10 @@ fn tell_subjects(subjects: &[SubjectRow], limit: u32) {
     }
 }
 
-fn tell(found: &[Found], kinds: &Kinds) {
+/// Who had this node say statements, where auditors ask.
+type Operators = HashMap<Digest, Operator>;
+
+fn tell(found: &[Found], kinds: &Kinds, operators: &Operators) {
     let Some(newest) = found.first() else {
         return print_line(
             "nothing is known about this subject here; `kaopu status` shows what has been pulled so far",
@@ -141,7 +149,7 @@ fn tell(found: &[Found], kinds: &Kinds) {
     let (statements, logs) = (found.len(), origins.len());
     print_line(&format!("{statements} statement{} 条 in {logs} log{} 个日志", plural(statements), plural(logs)));
     for record in found {
-        tell_record(record, kinds);
+        tell_record(record, kinds, operators);
     }
     for origin in origins {
         let shown = found.iter().filter(|f| f.origin.to_string() == origin).count();
@@ -151,13 +159,14 @@ fn tell(found: &[Found], kinds: &Kinds) {
     }
 }
 
-fn tell_record(record: &Found, kinds: &Kinds) {
+fn tell_record(record: &Found, kinds: &Kinds, operators: &Operators) {
     let verified = if record.verified { "verified 已验证" } else { "NOT verified 未验证" };
     print_line("");
     print_line(&format!("{}  {} {}  {verified}", record.title, record.status.as_str(), record.status.title()));
     let seen = record.checkpoint.as_ref().map(|c| format!(" of {}, {} ago", c.size, spoken_span(c.age * 1000)));
     print_line(&format!("  {} index {}{}", record.origin, record.index, seen.unwrap_or_default()));
     print_line(&format!("  issued {} by {}  {}", record.issued, record.issuer, record.digest));
+    tell_operator("  ", operators.get(&record.digest));
     if let Some(revoked) = &record.issuer_revoked {
         print_line(&format!("  issuer revoked {revoked}; this was said before 签发节点已被撤销，此前所述"));
     }
@@ -166,8 +175,16 @@ fn tell_record(record: &Found, kinds: &Kinds) {
         let outcome = said.body.get("outcome").or_else(|| said.body.get("type")).and_then(Value::as_str);
         let outcome = outcome.map(|outcome| format!(" {outcome}")).unwrap_or_default();
         print_line(&format!("  - {}{outcome} by {} {}  {}", said.title, said.issuer, said.issued, said.digest));
+        tell_operator("    ", operators.get(&said.digest));
     }
     tell_body(&record.kind, record.version, &record.body, kinds);
+}
+
+fn tell_operator(indent: &str, operator: Option<&Operator>) {
+    let Some(Operator { operator, upload, approved_by }) = operator else { return };
+    let upload = upload.map(|upload| format!(", upload {upload}")).unwrap_or_default();
+    let approved = approved_by.as_ref().map(|by| format!(", approved by 复核 {by}")).unwrap_or_default();
+    print_line(&format!("{indent}operator 经办 {operator}{upload}{approved}"));
 }
 
 fn tell_body(kind: &str, version: u32, body: &Map<String, Value>, kinds: &Kinds) {

@@ -93,10 +93,11 @@ pub async fn say(
     body: impl FnOnce(&Node) -> anyhow::Result<Map<String, Value>>,
 ) -> anyhow::Result<ExitCode> {
     let node = shared.open().await?;
-    let said = say_on(&node, kind, &which.named(), rehearsal, body).await;
+    let operator = shared.operator();
+    let said = say_on((&node, &operator), kind, &which.named(), rehearsal, body).await;
     node.close().await;
     let (spoken, title) = said?;
-    tracing::info!(kind, digest = ?spoken.digest, operator = shared.operator(), "said");
+    tracing::info!(kind, digest = ?spoken.digest, operator, "said");
     if shared.json {
         print_json(&spoken)?;
     } else {
@@ -106,7 +107,7 @@ pub async fn say(
 }
 
 async fn say_on(
-    node: &Node,
+    (node, operator): (&Node, &str),
     kind: &str,
     named: &Named,
     rehearsal: bool,
@@ -119,7 +120,7 @@ async fn say_on(
         let known: Vec<&str> = node.kinds.all().filter(|k| k.is_record).map(|k| k.typ.kind.as_str()).collect();
         bail!("--kind {}: records are of these kinds: {}", sought.kind, known.join(", "));
     }
-    let spoken = Box::pin(node.office().say(kind, named, body(node)?, rehearsal)).await?;
+    let spoken = Box::pin(node.office_of(operator).say(kind, named, body(node)?, rehearsal)).await?;
     Ok((spoken, kind.title.clone()))
 }
 

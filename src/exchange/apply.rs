@@ -34,6 +34,7 @@ pub async fn apply(
             head: complete,
             uploads: &[],
             exchanged: &[],
+            said: &[],
             unvoided: judged.unvoided,
             max_iat: judged.max_iat,
             now_ms,

@@ -26,7 +26,7 @@ use self::draft::{Draft, JudgedBy};
 pub use self::fault::AppendError;
 pub use self::memory::still_has_what_was_remembered;
 use self::sealed::Sealed;
-pub use self::submission::{Appended, Exchange, HandedIn, Prejudged, Submission};
+pub use self::submission::{Appended, Exchange, HandedIn, Prejudged, Said, Submission};
 use self::submission::{Job, next_of};
 use self::tip::Tip;
 use super::Origin;

@@ -66,6 +66,11 @@ impl Applications {
         }
     }
 
+    /// The same, with the name of whoever acts kept beside what is said.
+    pub fn by(node: &Node, operator: &str) -> Self {
+        Self { office: node.office_of(operator), ..Self::of(node) }
+    }
+
     /// All that are known here, the oldest first.
     pub async fn all(&self) -> Result<Vec<Application>, ApplicationError> {
         Ok(Application::all(self.office.db.applications().await?))

@@ -12,6 +12,12 @@ impl Node {
             rules: self.settings.rules.clone(),
             records: self.records.clone(),
             clock: self.clock.clone(),
+            operator: None,
         }
+    }
+
+    /// Its office with somebody in it: what is said there keeps their name.
+    pub fn office_of(&self, operator: &str) -> Office {
+        Office { operator: Some(operator.to_owned()), ..self.office() }
     }
 }

@@ -106,7 +106,7 @@ impl Node {
             }
             Peers::of(self).log_changes().await;
         }
-        let taken_back = Box::pin(self.withdraw_all(upload, &proposed.reason, progress)).await?;
+        let taken_back = Box::pin(self.withdraw_all(upload, &proposed.reason, by, progress)).await?;
         self.db.finish_upload_withdrawal(upload, self.clock.now_ms()).await?;
         Ok(taken_back)
     }
@@ -142,9 +142,10 @@ impl Node {
         &self,
         upload: i64,
         reason: &str,
+        by: &Person,
         mut progress: impl FnMut(TakenBack),
     ) -> Result<TakenBack, TakeBackError> {
-        let (office, mut so_far) = (self.office(), TakenBack::default());
+        let (office, mut so_far) = (self.office_of(by.name()), TakenBack::default());
         let Some(kind) = self.kinds.newest("withdrawal") else { return Ok(so_far) };
         let logs = self.db.logs().await?;
         for span in self.db.spans(upload).await? {

@@ -62,7 +62,7 @@ impl Decide {
                 ("reason", text(self.reason.as_ref())),
             ])),
         };
-        let applications = Applications::of(node);
+        let applications = Applications::by(node, &by);
         let (repair, said) = Box::pin(applications.decide(&self.which.digest, grant, self.which.dry_run)).await?;
         if shared.json {
             tracing::info!(digest = ?said.digest, about = %said.about, operator = by, "said");

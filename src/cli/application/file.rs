@@ -86,7 +86,7 @@ impl File {
             on: self.on,
         };
         let files = self.files.read(node)?;
-        let applications = Applications::of(node);
+        let applications = Applications::by(node, &by);
         let said = Box::pin(applications.file(&filing, files, self.dry_run)).await?;
         tell(shared, node, &said, &by)?;
         let advice = applications.advice(&filing).await?;
@@ -133,7 +133,7 @@ impl Supply {
         if files.is_empty() && self.reason.is_none() {
             bail!("nothing is supplied: say --attach FILE, or --reason TEXT");
         }
-        let applications = Applications::of(node);
+        let applications = Applications::by(node, &by);
         let said = Box::pin(applications.supply(&self.which.digest, self.reason, files, self.which.dry_run)).await?;
         tell(shared, node, &said, &by)
     }

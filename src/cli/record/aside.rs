@@ -5,7 +5,7 @@ use kaopu::node::lookup::{Found, MOST};
 use kaopu::statement::Kinds;
 use serde::Serialize;
 
-use super::{print_line, tell_body};
+use super::{Operators, print_line, tell_body};
 
 /// All about some subjects, for scripts.
 #[derive(Serialize)]
@@ -14,6 +14,8 @@ pub(super) struct All {
     pub(super) counts: Vec<Found>,
     /// What does not.
     pub(super) aside: Vec<Aside>,
+    /// Who had this node say what counts, by digest.
+    pub(super) operators: Operators,
 }
 
 /// Tells what does not count.

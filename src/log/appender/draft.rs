@@ -15,6 +15,7 @@ use crate::log::{Checkpoint, Edge, Entry, Place, Verdict, judge};
 use crate::statement::{Digest, Kinds, Refused, Verified};
 use crate::store::append::Stored;
 use crate::store::query::Exchanged;
+use crate::store::said_by::SaidBy;
 use crate::store::upload::UploadStep;
 use crate::store::{Db, Head, LogRow, NewEntry, StoreError};
 use crate::trust::compromise::{newly, unvoided};
@@ -45,6 +46,7 @@ pub(super) struct Draft {
     tiles: Vec<FullTile>,
     uploads: Vec<UploadStep>,
     exchanged: Vec<Exchanged>,
+    said: Vec<SaidBy>,
     jobs: Vec<Placed>,
     /// What may not stand here, and why. It is told so only once this end of the log has proven to be the newest.
     rejected: Vec<(Job, AppendError)>,
@@ -68,6 +70,7 @@ impl Draft {
             entries: Vec::new(),
             uploads: Vec::new(),
             exchanged: Vec::new(),
+            said: Vec::new(),
             jobs: Vec::new(),
             rejected: Vec::new(),
             full: false,
@@ -156,6 +159,9 @@ impl Draft {
                 let places = Some((start, self.base.size + self.entries.len() as u64)).filter(|(_, end)| *end > start);
                 let placed = |step: &UploadStep| UploadStep { entries: places, ..step.clone() };
                 self.uploads.extend(job.handed_in.uploads.iter().map(placed));
+                if let (Some(operator), Some((first, next))) = (&job.handed_in.by, places) {
+                    self.said.push(SaidBy { first, next, operator: operator.clone() });
+                }
                 let question = self.exchanged.len();
                 self.exchanged.extend_from_slice(&job.handed_in.exchanged);
                 self.jobs.push(Placed {
@@ -272,6 +278,7 @@ impl Draft {
             tiles: self.tiles,
             uploads: self.uploads,
             exchanged: self.exchanged,
+            said: self.said,
             head,
             jobs: self.jobs,
             rejected: self.rejected,

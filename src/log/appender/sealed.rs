@@ -7,6 +7,7 @@ use super::tip::Tip;
 use super::{AppendError, Appended};
 use crate::log::edge::FullTile;
 use crate::store::query::Exchanged;
+use crate::store::said_by::SaidBy;
 use crate::store::upload::UploadStep;
 use crate::store::{Append, Head, LogRow, NewEntry, StoreError};
 
@@ -25,6 +26,7 @@ pub(super) struct Sealed {
     pub(super) tiles: Vec<FullTile>,
     pub(super) uploads: Vec<UploadStep>,
     pub(super) exchanged: Vec<Exchanged>,
+    pub(super) said: Vec<SaidBy>,
     pub(super) head: Head,
     pub(super) jobs: Vec<Placed>,
     pub(super) rejected: Vec<(Job, AppendError)>,
@@ -43,6 +45,7 @@ impl Sealed {
             head: Some(&self.head),
             uploads: &self.uploads,
             exchanged: &self.exchanged,
+            said: &self.said,
             unvoided: self.tip.row().unvoided,
             max_iat: self.tip.row().max_iat,
             now_ms: self.now_ms,

@@ -37,12 +37,22 @@ pub struct Exchange {
     pub exchanged: Vec<Exchanged>,
 }
 
+/// Statements that somebody had the node say by themselves, and who that was: together or not at all.
+#[derive(Clone, Debug)]
+pub struct Said {
+    /// The statements, of the log's owner.
+    pub statements: Vec<Verified>,
+    /// Who, where that is to be kept.
+    pub by: Option<String>,
+}
+
 /// What was handed in.
 #[derive(Debug)]
 pub struct HandedIn {
     pub(super) statements: Vec<Entrant>,
     pub(super) uploads: Vec<UploadStep>,
     pub(super) exchanged: Vec<Exchanged>,
+    pub(super) by: Option<String>,
 }
 
 /// A statement that wants to be an entry.
@@ -52,24 +62,37 @@ pub(super) enum Entrant {
     Judged(Judged),
 }
 
+impl HandedIn {
+    fn of(statements: impl Iterator<Item = Entrant>) -> Self {
+        Self { statements: statements.collect(), uploads: Vec::new(), exchanged: Vec::new(), by: None }
+    }
+}
+
 impl From<Submission> for HandedIn {
     fn from(submission: Submission) -> Self {
         let Submission { statements, uploads } = submission;
-        Self { statements: statements.into_iter().map(Entrant::Verified).collect(), uploads, exchanged: Vec::new() }
+        Self { uploads, ..Self::of(statements.into_iter().map(Entrant::Verified)) }
     }
 }
 
 impl From<Prejudged> for HandedIn {
     fn from(prejudged: Prejudged) -> Self {
         let Prejudged { statements, uploads } = prejudged;
-        Self { statements: statements.into_iter().map(Entrant::Judged).collect(), uploads, exchanged: Vec::new() }
+        Self { uploads, ..Self::of(statements.into_iter().map(Entrant::Judged)) }
     }
 }
 
 impl From<Exchange> for HandedIn {
     fn from(exchange: Exchange) -> Self {
         let Exchange { statements, exchanged } = exchange;
-        Self { statements: statements.into_iter().map(Entrant::Verified).collect(), uploads: Vec::new(), exchanged }
+        Self { exchanged, ..Self::of(statements.into_iter().map(Entrant::Verified)) }
+    }
+}
+
+impl From<Said> for HandedIn {
+    fn from(said: Said) -> Self {
+        let Said { statements, by } = said;
+        Self { by, ..Self::of(statements.into_iter().map(Entrant::Verified)) }
     }
 }
 
