@@ -16,11 +16,13 @@ use crate::record::{Calendar, Rules};
 use crate::statement::{Audience, NodeId, Reader};
 
 mod attachments;
+mod import;
 mod keys;
 mod limits;
 mod watch;
 
 pub use attachments::Attachments;
+pub use import::Import;
 pub use limits::{Limits, PeerLimits};
 pub use watch::{AddressRange, Watch, Webhooks};
 
@@ -64,6 +66,9 @@ pub struct Config {
     /// How peers' logs are pulled.
     #[serde(default)]
     pub pull: Pull,
+    /// How uploads are taken.
+    #[serde(default)]
+    pub import: Import,
     /// How those who follow a subject are told.
     #[serde(default)]
     pub watch: Watch,
@@ -284,7 +289,7 @@ impl Config {
         if let Some(Err((key, reason))) = self.federation.as_ref().map(Federation::check) {
             return refuse(key, reason);
         }
-        if let Err((key, reason)) = self.webhooks.check() {
+        if let Err((key, reason)) = self.webhooks.check().and(self.import.check()) {
             return refuse(key, reason);
         }
         if let Err((key, reason)) = self.attachments.check() {

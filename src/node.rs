@@ -12,6 +12,7 @@ pub mod cosigned;
 pub mod doctor;
 pub mod keys;
 pub mod federation;
+pub mod hold;
 pub mod lookup;
 pub mod metrics;
 mod office;

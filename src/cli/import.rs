@@ -11,19 +11,19 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use self::progress::Bar;
 use self::receipts::{Faults, Target};
-use kaopu::import::upload::acts::Acts;
-use kaopu::import::upload::{Import as Run, Origin};
-use kaopu::import::{self, NotAnUpload, PersonKey, Receipt, Sheet};
-
-use kaopu::import::weigh::Punctuality;
-use kaopu::record::Calendar;
+use kaopu::import::upload::hold::Terms;
+use kaopu::import::upload::{Intake, Origin};
+use kaopu::import::{self, NotAnUpload, Receipt, Sheet};
+use kaopu::node::hold::expire_held;
+use kaopu::node::peers::Peers;
 use kaopu::statement::Kind;
-use kaopu::trust::keys::{Passphrases, file::read_sealed};
 
+use super::person::As;
+use super::upload::held;
 use super::{Shared, print_line};
 
 /// Read, judge, sign and publish a department's files; each ends in a receipt.
@@ -32,8 +32,8 @@ pub struct Import {
     /// The files: CSV, XLSX, XLS, XML or JSON Lines
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// What the rows are: penalty, licence, registration …, or what is said of published ones: repair, withdrawal,
-    /// dispute-answer
+    /// What the rows are: penalty, licence, registration …, or what is said of published ones: repair, repair-revocation,
+    /// withdrawal, dispute-answer
     #[arg(long)]
     kind: String,
     /// The department that sent the files
@@ -46,6 +46,12 @@ pub struct Import {
     /// Say what would come of it, and write nothing
     #[arg(long)]
     dry_run: bool,
+    /// Hold it for a second person 复核: judge everything, keep what would be published, and publish nothing until another
+    /// person approves it by `kaopu upload approve`. Needs --as
+    #[arg(long)]
+    hold: bool,
+    #[command(flatten)]
+    person: As,
 }
 
 impl Import {
@@ -56,7 +62,7 @@ impl Import {
             Ok(Some(_)) if self.files.len() > 1 => {
                 Ok(wrong_usage("--receipt takes the receipt of one file: import the files one by one"))
             }
-            Ok(target) => run(&self, shared, target.as_ref()).await,
+            Ok(target) => Box::pin(run(&self, shared, target.as_ref())).await,
             Err(why) => Ok(wrong_usage(&why.to_string())),
         }
     }
@@ -69,24 +75,26 @@ async fn run(args: &Import, shared: &Shared, target: Option<&Target>) -> Result<
             node.kinds.all().filter(|k| !k.layouts.is_empty()).map(|k| k.typ.kind.as_str()).collect();
         return Ok(wrong_usage(&format!("--kind {}: files of these kinds are taken: {}", args.kind, known.join(", "))));
     };
-    let run = Run {
-        db: node.db.clone(),
-        node: node.id.clone(),
-        kind: Arc::clone(&kind),
-        persons: Arc::new(person_key(&node.config.files.keys, &node.passphrases)?),
-        records: node.records.clone(),
-        clock: node.clock.clone(),
-        punctuality: Punctuality::new(Calendar::clone(&node.settings.calendar.now()), &node.settings.rules.now()),
+    let intake = node.intake(&kind)?;
+    expire_held(&node.db, &node.clock).await?;
+    let holds = (args.hold || node.config.import.hold) && !args.dry_run;
+    let peers = Peers::of(&node);
+    let person = match holds {
+        true => Some(args.person.needed(&peers).await?),
+        false => args.person.person(&peers).await?,
     };
-    let acts = match kind.about {
-        Some(_) => Some(Acts { import: run.clone(), kinds: node.kinds.clone(), office: node.office() }),
-        None => None,
+    let taking = Taking {
+        args,
+        intake: &intake,
+        operator: person.as_ref().map_or_else(|| shared.operator(), |person| person.name().to_owned()),
+        terms: person.as_ref().filter(|_| holds).map(|person| node.terms(person)),
+        target,
     };
     let mut all_finished = true;
     let mut shown = 0;
     for file in &args.files {
         let finished = match read_through(file, &kind).await? {
-            Ok(sheet) => Box::pin(one(args, shared, (&run, acts.as_ref()), &Arc::new(sheet), (file, target))).await,
+            Ok(sheet) => Box::pin(taking.one(&Arc::new(sheet), file)).await,
             Err(not_an_upload) => Err(not_an_upload.into()),
         };
         match finished {
@@ -103,47 +111,55 @@ async fn run(args: &Import, shared: &Shared, target: Option<&Target>) -> Result<
     if shared.json && args.files.len() > 1 {
         print_line(if shown == 0 { "[]" } else { "]" });
     }
+    peers.log_changes().await;
     node.close().await;
     Ok(if all_finished { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Imports one file, and writes its receipt where that was asked for.
-async fn one(
-    args: &Import,
-    shared: &Shared,
-    (import, acts): (&Run, Option<&Acts>),
-    sheet: &Arc<Sheet>,
-    (file, target): (&Path, Option<&Target>),
-) -> Result<(Receipt, Faults)> {
-    let name = file.file_name().map_or_else(|| file.display().to_string(), |name| name.to_string_lossy().into_owned());
-    let mut bar = Bar::new(&name);
-    let (receipt, faults) = if args.dry_run {
-        let rehearsal = match acts {
-            Some(acts) => acts.rehearse(sheet, |progress| bar.show(progress)).await?,
-            None => import.rehearse(sheet, |progress| bar.show(progress)).await?,
+/// What all files are taken in with.
+struct Taking<'a> {
+    args: &'a Import,
+    intake: &'a Intake,
+    operator: String,
+    /// They are held for a second person.
+    terms: Option<Terms>,
+    target: Option<&'a Target>,
+}
+
+impl Taking<'_> {
+    /// Takes one file in, and writes its receipt where that was asked for.
+    async fn one(&self, sheet: &Arc<Sheet>, file: &Path) -> Result<(Receipt, Faults)> {
+        let name = file.file_name();
+        let name = name.map_or_else(|| file.display().to_string(), |name| name.to_string_lossy().into_owned());
+        let mut bar = Bar::new(&name);
+        let import = self.intake.import();
+        let (receipt, faults) = if self.args.dry_run {
+            let rehearsal = self.intake.rehearse(sheet, |progress| bar.show(progress)).await?;
+            let receipt = Receipt {
+                file: name,
+                kind: import.kind.typ.kind.clone(),
+                layout: import.kind.layouts[sheet.columns.layout].name.clone(),
+                encoding: sheet.encoding().to_owned(),
+                counts: rehearsal.counts,
+                unknown_columns: sheet.columns.unknown(),
+                hold: None,
+            };
+            (receipt, Faults::Aside(rehearsal.faults))
+        } else {
+            let (department, operator) = (self.args.department.clone(), self.operator.clone());
+            let origin = Origin { file: name, department, operator };
+            let upload = match &self.terms {
+                Some(terms) => self.intake.hold(sheet, &origin, terms, |progress| bar.show(progress)).await?,
+                None => self.intake.run(sheet, &origin, |progress| bar.show(progress)).await?,
+            };
+            (Receipt::from(&upload), Faults::Stored(import.db.clone(), upload.id))
         };
-        let receipt = Receipt {
-            file: name,
-            kind: import.kind.typ.kind.clone(),
-            layout: import.kind.layouts[sheet.columns.layout].name.clone(),
-            encoding: sheet.encoding().to_owned(),
-            counts: rehearsal.counts,
-            unknown_columns: sheet.columns.unknown(),
-        };
-        (receipt, Faults::Aside(rehearsal.faults))
-    } else {
-        let origin = Origin { file: name, department: args.department.clone(), operator: shared.operator() };
-        let upload = match acts {
-            Some(acts) => acts.run(sheet, &origin, |progress| bar.show(progress)).await?,
-            None => import.run(sheet, &origin, |progress| bar.show(progress)).await?,
-        };
-        (Receipt::from(&upload), Faults::Stored(import.db.clone(), upload.id))
-    };
-    bar.finish();
-    if let Some(target) = target {
-        target.write(&receipt, &faults, Some(sheet)).await?;
+        bar.finish();
+        if let Some(target) = self.target {
+            target.write(&receipt, &faults, Some(sheet)).await?;
+        }
+        Ok((receipt, faults))
     }
-    Ok((receipt, faults))
 }
 
 /// Prints a receipt, the next of a list where there are several files.
@@ -158,21 +174,13 @@ async fn show(args: &Import, shared: &Shared, before: usize, receipt: &Receipt, 
         print_line("rehearsal 试运行: nothing was written 未写入任何内容");
     }
     print_line(receipts::table(receipt, faults).await?.trim_end());
+    receipt.hold.iter().for_each(held::tell);
     Ok(())
 }
 
 async fn read_through(file: &Path, kind: &Arc<Kind>) -> Result<Result<Sheet, NotAnUpload>> {
     let (file, kind) = (file.to_owned(), Arc::clone(kind));
     Ok(tokio::task::spawn_blocking(move || import::open(&file, &kind)).await?)
-}
-
-/// The secret under which natural persons are known. A new one would know nobody again, so none is made here.
-fn person_key(keys: &Path, passphrases: &Passphrases) -> Result<PersonKey> {
-    let path = keys.join("person.key");
-    let text = read_sealed(&path, passphrases).context(
-        "`kaopu init` made it; restore it from the backup of the keys (where this node never had one, see docs/OPERATIONS.md, Back up)",
-    )?;
-    PersonKey::from_text(&text).with_context(|| format!("{}; restore it from the backup of the keys", path.display()))
 }
 
 fn complain(text: &str) {

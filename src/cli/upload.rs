@@ -1,5 +1,7 @@
 //! `kaopu upload`: the uploads of a node and their receipts.
 
+pub(super) mod held;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -9,8 +11,10 @@ use anyhow::{Context, Result, bail};
 use super::import::receipts::{self, Faults, Target};
 use super::person::As;
 use super::{Shared, print_json, print_line};
+use kaopu::clock::Clock;
 use kaopu::config::Config;
 use kaopu::import::{Receipt, Sheet};
+use kaopu::node::hold::expire_held;
 use kaopu::node::peers::Peers;
 use kaopu::node::take_back::TakenBack;
 use kaopu::node::{self, Node};
@@ -36,9 +40,16 @@ pub enum Upload {
         /// The file that was uploaded: refused rows are copied from it.
         #[arg(long, value_name = "FILE")]
         file: Option<PathBuf>,
+        /// Of an upload that is held, print the rows that would be published instead, a line of JSON each.
+        #[arg(long, conflicts_with_all = ["receipt", "file"])]
+        rows: bool,
     },
     /// Take a whole wrong upload back: one person proposes it, another approves, and each of its records is withdrawn 整批撤回
     Withdraw(Withdraw),
+    /// Approve an upload that another person held, and publish it; given once more, it goes on where it was cut off 复核通过
+    Approve(held::Approve),
+    /// Refuse an upload that is held: nothing of it is published, and its rows are dropped 复核退回
+    Refuse(held::Refuse),
 }
 
 /// Take a whole wrong upload back
@@ -59,23 +70,28 @@ pub struct Withdraw {
 impl Upload {
     /// Runs the command.
     pub async fn run(self, shared: &Shared) -> Result<ExitCode> {
-        if let Self::Withdraw(withdraw) = self {
-            return Box::pin(withdraw.run(shared)).await;
+        match self {
+            Self::Withdraw(withdraw) => return Box::pin(withdraw.run(shared)).await,
+            Self::Approve(approve) => return Box::pin(approve.run(shared)).await,
+            Self::Refuse(refuse) => return Box::pin(refuse.run(shared)).await,
+            Self::Show { id, rows: true, .. } => return Box::pin(held::rows(shared, id)).await,
+            Self::List { .. } | Self::Show { .. } => {}
         }
         let config = shared.config()?;
         let db = Db::open(config.store.expose()).await?;
+        expire_held(&db, &Clock::System).await?;
         match self {
             Self::List { limit } => {
                 let uploads = db.uploads(limit).await?;
                 if shared.json { print_json(&uploads)? } else { print_line(&table(&uploads)) }
             }
-            Self::Show { id, receipt, file } => {
+            Self::Show { id, receipt, file, .. } => {
                 let Some(upload) = db.upload(id).await? else {
                     bail!("there is no upload {id}; `kaopu upload list` shows those that are there");
                 };
                 show(shared, &config, db.clone(), &upload, receipt, file).await?;
             }
-            Self::Withdraw(_) => {}
+            Self::Withdraw(_) | Self::Approve(_) | Self::Refuse(_) => {}
         }
         db.close().await;
         Ok(ExitCode::SUCCESS)
@@ -142,14 +158,16 @@ async fn show(
         return receipts::print_json(&receipt, &faults).await;
     }
     print_line(receipts::table(&receipt, &faults).await?.trim_end());
-    if upload.finished_ms.is_none() {
+    if let Some(held) = &receipt.hold {
+        held::tell(held);
+    } else if upload.finished_ms.is_none() {
         print_line("not finished 未完成: run the same import again to go on");
     }
     Ok(())
 }
 
 /// The sheet of an upload, read again from the file that came.
-fn original(config: &Config, upload: &UploadRow, file: &Path) -> Result<Sheet> {
+pub(super) fn original(config: &Config, upload: &UploadRow, file: &Path) -> Result<Sheet> {
     let kinds = node::kinds(config)?;
     let kind = kinds.newest(&upload.kind).with_context(|| format!("kind {} is not known here", upload.kind))?;
     let sheet = kaopu::import::open(file, kind)?;
@@ -168,7 +186,11 @@ fn table(uploads: &[UploadRow]) -> String {
         let begun = jiff::Timestamp::from_millisecond(upload.begun_ms).unwrap_or_default();
         let begun = jiff::tz::offset(8).to_datetime(begun).strftime("%Y-%m-%d %H:%M");
         let counts = &upload.counts;
-        let state = if upload.finished_ms.is_some() { "" } else { " (not finished)" };
+        let state = match &upload.hold {
+            Some(hold) => held::state(&hold.state, upload.finished_ms.is_some()),
+            None if upload.finished_ms.is_some() => "",
+            None => " (not finished 未完成)",
+        };
         out.push_str(&format!(
             "\n{:>6}  {begun}  {:<12}  {:>9}  {:>9}  {:>9}  {:>9}  {}{state}",
             upload.id, upload.kind, counts.read, counts.published, counts.skipped, counts.refused, upload.file

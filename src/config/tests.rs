@@ -13,6 +13,7 @@ fn the_sample_says_every_default() {
     let config = load(SAMPLE).unwrap();
     assert_eq!(config.limits, Limits::default());
     assert_eq!(config.pull, Pull::default());
+    assert_eq!(config.import, Import::default());
     assert_eq!((config.watch, config.webhooks), (Watch::default(), Webhooks::default()));
     assert_eq!(config.attachments, Attachments::default());
     assert_eq!((config.listen.peer, config.listen.local), (default_peer(), default_local()));
@@ -52,6 +53,8 @@ fn values_out_of_bounds_are_refused() {
         ("\"34\"]", "\"3\"]"),
         ("in_flight = 64", "in_flight = 0"),
         ("at_once_each = 4", "at_once_each = 0"),
+        ("hold_days = 30", "hold_days = 0"),
+        ("held_uploads = 100", "held_uploads = 0"),
         ("retry_longest_seconds = 3600", "retry_longest_seconds = 3601"),
         ("files = 10", "files = 0"),
         ("allow = []", "allow = [\"10.0.0.0/33\"]"),

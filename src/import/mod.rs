@@ -14,10 +14,12 @@
 //! | `row.rs` | a row judged: a body and its subject, or faults |
 //! | `receipt.rs` | what the department gets back |
 //! | `fault_file.rs` | faults of a rehearsal, kept aside |
+//! | `kept.rs` | rows kept while an upload waits for a second person |
 //! | `weigh.rs` | what a row counts for in the figures of data quality |
 //! | `subject_list.rs` | a list of names and codes |
 //! | `upload.rs` | an upload run against the store |
 //! | `upload/acts.rs` | a list of repairs, withdrawals or answers run against it |
+//! | `upload/rehearsal.rs`, `upload/hold.rs` | what a run would do; the same kept for a second person, and published |
 //!
 //! Every reader runs in constant memory (spreadsheets: in bounded memory) and calls back row by row; a file is read
 //! through once before the first row is judged, so that what is no upload changes nothing.
@@ -28,6 +30,7 @@ pub mod decode;
 pub mod fault_file;
 pub mod form;
 mod jsonl;
+pub mod kept;
 pub mod layout;
 pub mod mend;
 pub mod not_an_upload;
@@ -48,7 +51,7 @@ mod xml;
 pub use cell::Cell;
 pub use layout::Columns;
 pub use not_an_upload::NotAnUpload;
-pub use person::{PersonKey, masked_person as masked};
+pub use person::{NotAPersonKey, PersonKey, masked_person as masked};
 pub use receipt::Receipt;
 pub use sheet::{Sheet, SourceRow, open};
 

@@ -101,6 +101,16 @@ impl PersonKey {
         self.subject(name, Some(Id { of, number }))
     }
 
+    /// A key for another purpose than telling persons apart.
+    pub(super) fn key_for(&self, purpose: &str) -> Zeroizing<[u8; 32]> {
+        let mut context = hmac::Context::with_key(&self.key);
+        // no subject's hash begins like this
+        [b"key\0", purpose.as_bytes()].iter().for_each(|part| context.update(part));
+        let mut key = Zeroizing::new([0; 32]);
+        key.copy_from_slice(context.sign().as_ref());
+        key
+    }
+
     fn new(version: u32, secret: Zeroizing<[u8; 32]>) -> Self {
         Self { version, key: hmac::Key::new(hmac::HMAC_SHA256, &*secret), secret }
     }

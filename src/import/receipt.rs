@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::cell::scientific;
 use super::form::day;
 use super::{Cell, NotAnUpload, Sheet};
+use crate::store::hold::HoldRow;
 use crate::store::upload::{Counts, FaultRow, UploadRow};
 
 /// The columns that the CSV of refused rows has beside those of the file; an importer overlooks them when it comes back.
@@ -30,6 +31,19 @@ pub struct Receipt {
     pub counts: Counts,
     /// Columns that the layout does not know: read by nobody, published never.
     pub unknown_columns: Vec<String>,
+    /// It is held for a second person, or was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Held>,
+}
+
+/// What becomes of an upload that is held.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Held {
+    /// Its number.
+    pub upload: i64,
+    /// Who held it, until when, and what was decided.
+    #[serde(flatten)]
+    pub hold: HoldRow,
 }
 
 impl From<&UploadRow> for Receipt {
@@ -41,6 +55,7 @@ impl From<&UploadRow> for Receipt {
             encoding: upload.encoding.clone(),
             counts: upload.counts,
             unknown_columns: upload.unknown_columns.clone(),
+            hold: upload.hold.clone().map(|hold| Held { upload: upload.id, hold }),
         }
     }
 }
@@ -53,9 +68,13 @@ impl Receipt {
     pub fn table(&self, faults: &[FaultRow], more: u64, out: &mut impl Write) -> io::Result<()> {
         let counts = &self.counts;
         writeln!(out, "{} · {} · {} · {}", self.file, self.kind, self.layout, self.encoding)?;
+        let published = match &self.hold {
+            Some(held) if held.hold.waits() => "would be published 复核后共享",
+            _ => "published 已共享",
+        };
         writeln!(
             out,
-            "read 共 {}   published 已共享 {}   unchanged 未变更 {}   sent back 退回 {}   warned 提示 {}",
+            "read 共 {}   {published} {}   unchanged 未变更 {}   sent back 退回 {}   warned 提示 {}",
             counts.read, counts.published, counts.skipped, counts.refused, counts.warned
         )?;
         if !self.unknown_columns.is_empty() {
@@ -203,6 +222,7 @@ mod tests {
             encoding: "gb18030".into(),
             counts: Counts { read: 3, published: 1, skipped: 0, warned: 0, refused: 2 },
             unknown_columns: vec!["DFBM".into()],
+            hold: None,
         }
     }
 

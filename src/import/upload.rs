@@ -7,8 +7,11 @@
 
 pub mod acts;
 mod chunk;
+pub mod hold;
 mod publish;
+mod rehearsal;
 mod signed;
+mod source;
 
 use std::io;
 use std::path::PathBuf;
@@ -17,9 +20,13 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use self::chunk::Chunk;
+pub use self::hold::Intake;
+pub use self::rehearsal::Rehearsal;
+use self::rehearsal::{Rehearsed, WouldBe};
 use self::signed::Signed;
-use super::fault_file::{FaultFile, FaultWriter};
-use super::row::Judge;
+use self::source::Source;
+pub use self::source::kept_rows;
+use super::kept::Unreadable;
 use super::weigh::Punctuality;
 use super::{NotAnUpload, PersonKey, Sheet};
 use crate::clock::Clock;
@@ -67,15 +74,6 @@ pub struct Progress {
     pub of: u64,
 }
 
-/// What a run would do.
-#[derive(Clone, Debug)]
-pub struct Rehearsal {
-    /// The counts.
-    pub counts: Counts,
-    /// The faults.
-    pub faults: FaultFile,
-}
-
 /// Why an upload was not finished.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -100,6 +98,24 @@ pub enum UploadError {
         /// Why.
         error: io::Error,
     },
+    /// The same file waits for a second person.
+    #[error("{}", held(.0))]
+    Held(Box<UploadRow>),
+    /// No more may be held.
+    #[error(
+        "nothing was held: {0} uploads wait already (import.held_uploads), or {1} has no active account any more; \
+         `kaopu upload list` shows them, `upload approve` and `upload refuse` decide on them 待复核的批次过多"
+    )]
+    TooMany(u64, String),
+    /// It is too large beside the others.
+    #[error(
+        "nothing is held: all held uploads together would take more than {0} bytes (import.held_bytes); decide on those that \
+         wait, split the file, or raise the limit 待复核数据过多"
+    )]
+    TooLarge(u64),
+    /// What is kept of it cannot be read.
+    #[error(transparent)]
+    Kept(Unreadable),
     /// A stage ended before its time.
     #[error("the import broke off: {0}; run the same command again to go on")]
     BrokenOff(String),
@@ -124,13 +140,34 @@ impl Import {
         &self,
         sheet: &Arc<Sheet>,
         origin: &Origin,
+        progress: impl FnMut(Progress),
+    ) -> Result<UploadRow, UploadError> {
+        let upload = self.begin(sheet, origin).await?;
+        // boxed: the future is large, and its callers' would be with it
+        Box::pin(self.go_on(&upload, &Source::Sheet(Arc::clone(sheet)), progress)).await
+    }
+
+    /// Begins an upload, or finds the one that was cut off. What waits for a second person is not published past that.
+    async fn begin(&self, sheet: &Sheet, origin: &Origin) -> Result<UploadRow, UploadError> {
+        let new = self.new_row(sheet, origin);
+        match self.db.held_upload(&new).await? {
+            Some(held) => Err(UploadError::Held(Box::new(held))),
+            None => Ok(self.db.begin_upload(&new).await?),
+        }
+    }
+
+    /// Publishes from the upload's cursor on.
+    async fn go_on(
+        &self,
+        upload: &UploadRow,
+        source: &Source,
         mut progress: impl FnMut(Progress),
     ) -> Result<UploadRow, UploadError> {
-        let upload = self.db.begin_upload(&self.new_row(sheet, origin)).await?;
-        progress(Progress { done: upload.next_row, of: sheet.rows });
-        let chunks = self.read(sheet, upload.next_row, origin.department.as_deref());
+        let of = source.rows();
+        progress(Progress { done: upload.next_row, of });
+        let chunks = self.read(source, upload.next_row, upload.department.as_deref(), false);
         let signed = self.sign(chunks, upload.id);
-        self.publish(upload.id, signed, |done| progress(Progress { done, of: sheet.rows })).await?;
+        self.publish(upload.id, signed, |done| progress(Progress { done, of })).await?;
         let finished = self.db.upload(upload.id).await?;
         finished.ok_or_else(|| UploadError::BrokenOff(format!("upload {} is not in the store", upload.id)))
     }
@@ -139,37 +176,33 @@ impl Import {
     pub async fn rehearse(
         &self,
         sheet: &Arc<Sheet>,
-        mut progress: impl FnMut(Progress),
+        progress: impl FnMut(Progress),
     ) -> Result<Rehearsal, UploadError> {
-        let folder = std::env::temp_dir();
-        let cannot = |error| UploadError::Aside { folder: folder.clone(), error };
-        let mut faults = FaultWriter::new(&folder).map_err(cannot)?;
-        let mut counts = Counts::default();
-        let mut chunks = self.read(sheet, 0, None);
-        while let Some(chunk) = chunks.recv().await {
-            let signed = Signed::sign(self, chunk?, 0).await?;
-            counts = sum(counts, signed.step().counts);
-            // some hundred kilobytes at most: that does not hold up a thread of the runtime
-            signed.step().faults.iter().try_for_each(|fault| faults.push(fault)).map_err(cannot)?;
-            progress(Progress { done: counts.read, of: sheet.rows });
-        }
-        Ok(Rehearsal { counts, faults: faults.finish().map_err(cannot)? })
+        let origin = Origin { file: String::new(), department: None, operator: String::new() };
+        let run = self.rehearsed(&Source::Sheet(Arc::clone(sheet)), &self.new_row(sheet, &origin), false);
+        rehearsal::rehearse(run, sheet.rows, progress).await
+    }
+
+    /// What a run would do from an upload's cursor on.
+    fn rehearsed(&self, source: &Source, upload: &UploadRow, keep: bool) -> WouldSign<'_> {
+        WouldSign { import: self, chunks: self.read(source, upload.next_row, upload.department.as_deref(), keep) }
     }
 
     /// The first stage: a thread that reads and judges.
     fn read(
         &self,
-        sheet: &Arc<Sheet>,
+        source: &Source,
         done: u64,
         department: Option<&str>,
-    ) -> mpsc::Receiver<Result<Chunk, NotAnUpload>> {
+        keep: bool,
+    ) -> mpsc::Receiver<Result<Chunk, UploadError>> {
         let (send, receive) = mpsc::channel(1);
-        let (import, sheet) = (self.clone(), Arc::clone(sheet));
+        let (import, source) = (self.clone(), source.clone());
         let today = self.clock.today();
         let scales = self.punctuality.scales(today, department);
         tokio::task::spawn_blocking(move || {
-            let judge = Judge::new(&import.kind, &sheet.columns, today, &import.persons);
-            chunk::read(&import, &sheet, &judge, scales, done, |chunk| send.blocking_send(chunk).is_ok());
+            let rows = chunk::Rows { source: &source, day: today, scales, done, keep };
+            chunk::read(&import, rows, |chunk| send.blocking_send(chunk).is_ok());
         });
         receive
     }
@@ -177,7 +210,7 @@ impl Import {
     /// The second: compares with what is published, and signs what is new.
     fn sign(
         &self,
-        mut chunks: mpsc::Receiver<Result<Chunk, NotAnUpload>>,
+        mut chunks: mpsc::Receiver<Result<Chunk, UploadError>>,
         upload: i64,
     ) -> mpsc::Receiver<Result<Signed, UploadError>> {
         let (send, receive) = mpsc::channel(1);
@@ -186,7 +219,7 @@ impl Import {
             while let Some(chunk) = chunks.recv().await {
                 let signed = match chunk {
                     Ok(chunk) => Signed::sign(&import, chunk, upload).await,
-                    Err(error) => Err(error.into()),
+                    Err(error) => Err(error),
                 };
                 let failed = signed.is_err();
                 if send.send(signed).await.is_err() || failed {
@@ -212,16 +245,41 @@ impl Import {
             next_row: 0,
             counts: Counts::default(),
             unknown_columns: sheet.columns.unknown(),
+            hold: None,
         }
     }
 }
 
-fn sum(a: Counts, b: Counts) -> Counts {
-    Counts {
-        read: a.read + b.read,
-        published: a.published + b.published,
-        skipped: a.skipped + b.skipped,
-        warned: a.warned + b.warned,
-        refused: a.refused + b.refused,
+/// A run of records that is only rehearsed.
+struct WouldSign<'a> {
+    import: &'a Import,
+    chunks: mpsc::Receiver<Result<Chunk, UploadError>>,
+}
+
+impl Rehearsed for WouldSign<'_> {
+    async fn next(&mut self) -> Result<Option<WouldBe>, UploadError> {
+        let Some(mut chunk) = self.chunks.recv().await.transpose()? else { return Ok(None) };
+        let rows = std::mem::take(&mut chunk.kept);
+        let signed = Signed::sign(self.import, chunk, 0).await?;
+        Ok(Some(WouldBe { step: signed.step().clone(), rows }))
+    }
+}
+
+fn held(upload: &UploadRow) -> String {
+    let (id, hold) = (upload.id, upload.hold.as_ref());
+    let by = hold.map_or("?", |hold| hold.held_by.as_str());
+    match hold.map_or("", |hold| hold.state.as_str()) {
+        "holding" => format!(
+            "{by} has begun to hold this file as upload {id}: {by} goes on with the same command, or `kaopu upload refuse {id}` \
+             drops it"
+        ),
+        "approved" => format!(
+            "upload {id} of this file was approved: `kaopu upload approve {id}` goes on publishing it 已复核，继续发布"
+        ),
+        "held" => format!(
+            "this file waits as upload {id}, held by {by}: another person decides, by `kaopu upload approve {id}` or \
+             `kaopu upload refuse {id}` 待复核"
+        ),
+        state => format!("upload {id} is {state}: nothing of it is published 未发布"),
     }
 }

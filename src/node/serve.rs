@@ -14,7 +14,7 @@ use super::peers::Peers;
 use super::policies::PolicyKeeper;
 use super::recognise::Recogniser;
 use super::reload::Keeper;
-use super::{Node, NodeError, metrics, newest_own, rng, warnings};
+use super::{Node, NodeError, hold, metrics, newest_own, rng, warnings};
 use crate::exchange::deliver::Deliverer;
 use crate::exchange::pull::{Clients, Surroundings};
 use crate::exchange::tell::Teller;
@@ -119,6 +119,7 @@ impl Bound {
         let telling = warnings::keep_telling(node.db.clone(), config, node.settings.clone(), node.clock.clone(), seen);
         tasks.spawn(until(stopping.clone(), telling));
         tasks.spawn(until(stopping.clone(), peers.keep_asking()));
+        tasks.spawn(until(stopping.clone(), hold::keep_expiring(node.db.clone(), node.clock.clone())));
         if node.config.watch.enabled {
             let deliveries = Arc::new(Notify::new());
             let deliverer = Deliverer::of(&node, Arc::clone(&deliveries)).await?;

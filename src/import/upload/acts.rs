@@ -13,15 +13,16 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use self::matched::Matcher;
-use super::{Import, Origin, Progress, Rehearsal, UploadError, sum};
+use super::rehearsal::{Rehearsed, WouldBe, rehearse};
+use super::source::{Row, Source};
+use super::{Import, Origin, Progress, Rehearsal, UploadError};
 use crate::about::Office;
-use crate::import::fault_file::FaultWriter;
-use crate::import::row::{Judge, Judged};
-use crate::import::{NotAnUpload, Sheet, SourceRow};
+use crate::import::Sheet;
+use crate::import::kept::KeptRow;
 use crate::log::appender::{AppendError, Submission};
 use crate::record::FaultCode;
 use crate::statement::{Kinds, Refused, Statement, envelope};
-use crate::store::upload::{Counts, FaultRow, UploadRow, UploadStep};
+use crate::store::upload::{FaultRow, UploadRow, UploadStep};
 
 /// Rows taken together.
 const ROWS: usize = 512;
@@ -41,12 +42,6 @@ pub struct Acts {
     pub office: Office,
 }
 
-/// A judged row.
-pub(super) struct Row {
-    number: u64,
-    judged: Judged,
-}
-
 /// Judged rows that are taken together; those of the last chunk end the file.
 struct Chunk {
     rows: Vec<Row>,
@@ -58,6 +53,20 @@ pub(super) struct Batch {
     /// The row that each came from.
     events: Vec<(u64, Statement)>,
     step: UploadStep,
+    /// All rows as they were judged, where they are kept.
+    kept: Vec<KeptRow>,
+}
+
+/// A list matched and judged from an upload's cursor on.
+pub(super) struct Batches<'a> {
+    matcher: Matcher<'a>,
+    chunks: mpsc::Receiver<Result<Chunk, UploadError>>,
+    upload: i64,
+    /// The cursor.
+    at: u64,
+    /// The rows before it that were sent back.
+    sent_back: HashSet<u64>,
+    keep: bool,
 }
 
 impl Acts {
@@ -66,76 +75,74 @@ impl Acts {
         &self,
         sheet: &Arc<Sheet>,
         origin: &Origin,
-        mut progress: impl FnMut(Progress),
+        progress: impl FnMut(Progress),
     ) -> Result<UploadRow, UploadError> {
-        let db = &self.import.db;
-        let upload = db.begin_upload(&self.import.new_row(sheet, origin)).await?;
-        let sent_back = self.sent_back(&upload).await?;
-        let mut matcher = Matcher::new(self, sheet);
-        let (mut chunks, mut at) = (self.read(sheet), upload.next_row);
-        progress(Progress { done: at, of: sheet.rows });
-        while let Some(chunk) = chunks.recv().await {
-            let Chunk { rows, last } = chunk?;
-            let (done, rows): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(|row| row.number <= at);
-            for row in done.into_iter().filter(|row| !sent_back.contains(&row.number)) {
-                matcher.see(row).await?;
-            }
-            if rows.is_empty() && !last {
-                continue;
-            }
-            let mut batch = matcher.batch(rows, at).await?;
-            (batch.step.upload, batch.step.finished) = (upload.id, last);
-            at = batch.step.next_row;
-            self.publish(batch).await?;
-            progress(Progress { done: at, of: sheet.rows });
-        }
-        let finished = db.upload(upload.id).await?.filter(|row| row.finished_ms.is_some());
-        finished.ok_or_else(|| UploadError::BrokenOff("a stage before ended early".to_owned()))
+        let upload = self.import.begin(sheet, origin).await?;
+        Box::pin(self.go_on(&upload, Source::Sheet(Arc::clone(sheet)), progress)).await
     }
 
     /// Says what a run would do, and writes nothing.
     pub async fn rehearse(
         &self,
         sheet: &Arc<Sheet>,
-        mut progress: impl FnMut(Progress),
+        progress: impl FnMut(Progress),
     ) -> Result<Rehearsal, UploadError> {
-        let folder = std::env::temp_dir();
-        let cannot = |error| UploadError::Aside { folder: folder.clone(), error };
-        let mut faults = FaultWriter::new(&folder).map_err(cannot)?;
-        let mut counts = Counts::default();
-        let mut matcher = Matcher::new(self, sheet);
-        let mut chunks = self.read(sheet);
-        while let Some(chunk) = chunks.recv().await {
-            let batch = matcher.batch(chunk?.rows, counts.read).await?;
-            counts = sum(counts, batch.step.counts);
-            batch.step.faults.iter().try_for_each(|fault| faults.push(fault)).map_err(cannot)?;
-            progress(Progress { done: counts.read, of: sheet.rows });
+        let origin = Origin { file: String::new(), department: None, operator: String::new() };
+        let upload = self.import.new_row(sheet, &origin);
+        let run = self.batches(Source::Sheet(Arc::clone(sheet)), &upload, false).await?;
+        rehearse(run, sheet.rows, progress).await
+    }
+
+    /// Publishes from the upload's cursor on.
+    pub(super) async fn go_on(
+        &self,
+        upload: &UploadRow,
+        source: Source,
+        mut progress: impl FnMut(Progress),
+    ) -> Result<UploadRow, UploadError> {
+        let of = source.rows();
+        progress(Progress { done: upload.next_row, of });
+        let mut batches = self.batches(source, upload, false).await?;
+        while let Some(batch) = batches.next().await? {
+            let done = batch.step.next_row;
+            self.publish(batch).await?;
+            progress(Progress { done, of });
         }
-        Ok(Rehearsal { counts, faults: faults.finish().map_err(cannot)? })
+        let finished = self.import.db.upload(upload.id).await?.filter(|row| row.finished_ms.is_some());
+        finished.ok_or_else(|| UploadError::BrokenOff("a stage before ended early".to_owned()))
+    }
+
+    /// What is to be said from an upload's cursor on.
+    pub(super) async fn batches(
+        &self,
+        source: Source,
+        upload: &UploadRow,
+        keep: bool,
+    ) -> Result<Batches<'_>, UploadError> {
+        let sent_back = self.sent_back(upload).await?;
+        let chunks = self.read(source.clone());
+        let (matcher, at) = (Matcher::new(self, source), upload.next_row);
+        Ok(Batches { matcher, chunks, upload: upload.id, at, sent_back, keep })
     }
 
     /// A thread that reads and judges.
-    fn read(&self, sheet: &Arc<Sheet>) -> mpsc::Receiver<Result<Chunk, NotAnUpload>> {
+    fn read(&self, source: Source) -> mpsc::Receiver<Result<Chunk, UploadError>> {
         let (send, receive) = mpsc::channel(1);
-        let (import, sheet) = (self.import.clone(), Arc::clone(sheet));
+        let import = self.import.clone();
         tokio::task::spawn_blocking(move || {
-            let judge = Judge::new(&import.kind, &sheet.columns, import.clock.today(), &import.persons);
-            let (mut rows, mut count) = (Vec::new(), 0);
-            let read = sheet.each(|row: SourceRow| {
-                count = row.number;
-                rows.push(Row { number: row.number, judged: judge.row(&row) });
+            let mut rows = Vec::new();
+            let read = source.each(&import, import.clock.today(), |row| {
+                rows.push(row);
                 let is_taken = rows.len() < ROWS
                     || send.blocking_send(Ok(Chunk { rows: std::mem::take(&mut rows), last: false })).is_ok();
-                Ok::<_, NotAnUpload>(if is_taken { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+                if is_taken { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
             });
-            let last = match read {
-                // what was read through before is no longer there: the cursor stays behind it
-                Ok(()) if count != sheet.rows => Err(NotAnUpload::Changed),
-                Ok(()) => Ok(Chunk { rows, last: true }),
-                Err(error) => Err(error),
-            };
-            // whoever asked may have gone away
-            drop(send.blocking_send(last));
+            match read {
+                // whoever asked may have gone away
+                Ok(true) => drop(send.blocking_send(Ok(Chunk { rows, last: true }))),
+                Ok(false) => {}
+                Err(error) => drop(send.blocking_send(Err(error))),
+            }
         });
         receive
     }
@@ -168,6 +175,36 @@ impl Acts {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+}
+
+impl Batches<'_> {
+    /// The next ones; None behind the last row.
+    async fn next(&mut self) -> Result<Option<Batch>, UploadError> {
+        while let Some(chunk) = self.chunks.recv().await {
+            let Chunk { rows, last } = chunk?;
+            let at = self.at;
+            let (done, rows): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(|row| row.number <= at);
+            for row in done.into_iter().filter(|row| !self.sent_back.contains(&row.number)) {
+                self.matcher.see(row).await?;
+            }
+            if rows.is_empty() && !last {
+                continue;
+            }
+            let kept = rows.iter().filter(|_| self.keep).map(|row| KeptRow::of(row.number, &row.judged)).collect();
+            let mut batch = self.matcher.batch(rows, at).await?;
+            (batch.step.upload, batch.step.finished, batch.kept) = (self.upload, last, kept);
+            self.at = batch.step.next_row;
+            return Ok(Some(batch));
+        }
+        Ok(None)
+    }
+}
+
+impl Rehearsed for Batches<'_> {
+    async fn next(&mut self) -> Result<Option<WouldBe>, UploadError> {
+        let batch = Batches::next(self).await?;
+        Ok(batch.map(|batch| WouldBe { step: batch.step, rows: batch.kept }))
     }
 }
 

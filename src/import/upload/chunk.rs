@@ -5,10 +5,11 @@ use std::ops::ControlFlow;
 
 use jiff::civil::Date;
 
-use super::Import;
-use crate::import::row::{Good, Judge};
+use super::source::{Row, Source};
+use super::{Import, UploadError};
+use crate::import::kept::KeptRow;
+use crate::import::row::Good;
 use crate::import::weigh::{Books, Fate, Scales, Weight};
-use crate::import::{NotAnUpload, Sheet, SourceRow};
 use crate::log::Sound;
 use crate::log::origin::LogName;
 use crate::record::FaultCode;
@@ -33,6 +34,8 @@ pub(super) struct Chunk {
     pub faults: Vec<FaultRow>,
     /// The rows that may be published.
     pub candidates: Vec<Candidate>,
+    /// All rows as they were judged, where they are kept.
+    pub kept: Vec<KeptRow>,
     /// What the refused rows count for.
     pub books: Books,
     /// The month in which the rows came.
@@ -48,35 +51,42 @@ pub(super) struct Candidate {
     pub weight: Weight,
 }
 
-/// Reads a sheet from its first row on and hands out chunks from row `done` on, until `send` says no. The last chunk
+/// What is read, and how.
+pub(super) struct Rows<'a> {
+    /// Where the rows come from.
+    pub source: &'a Source,
+    /// The day by which they are judged.
+    pub day: Date,
+    /// Weighs them.
+    pub scales: Scales,
+    /// So many are done.
+    pub done: u64,
+    /// The others are kept as they were judged.
+    pub keep: bool,
+}
+
+/// Reads rows from the first one on and hands out chunks of those that are not done, until `send` says no. The last chunk
 /// says so, and may be empty.
-pub(super) fn read(
-    import: &Import,
-    sheet: &Sheet,
-    judge: &Judge<'_>,
-    mut scales: Scales,
-    done: u64,
-    mut send: impl FnMut(Result<Chunk, NotAnUpload>) -> bool,
-) {
+pub(super) fn read(import: &Import, rows: Rows<'_>, mut send: impl FnMut(Result<Chunk, UploadError>) -> bool) {
+    let Rows { source, day, mut scales, done, keep } = rows;
     // 128 bits of each identity: enough to tell a million rows apart, in 16 bytes each
     let mut seen = HashSet::new();
-    let month = judge.day().strftime("%Y-%m").to_string();
+    let month = day.strftime("%Y-%m").to_string();
     let mut chunk = Chunk { from: done, next: done, month: month.clone(), ..Chunk::default() };
-    let (mut bytes, mut rows) = (0, 0);
-    let read = sheet.each(|row: SourceRow| {
-        let number = row.number;
-        rows = number;
-        bytes += row.cells.iter().map(|c| c.text().len()).sum::<usize>();
-        let mut judged = judge.row(&row);
+    let mut bytes = 0;
+    let read = source.each(import, day, |Row { number, bytes: row_bytes, mut judged }| {
+        bytes += row_bytes;
+        if keep && number > done {
+            chunk.kept.push(KeptRow::of(number, &judged));
+        }
         let weight = scales.weigh(std::mem::take(&mut judged.measures));
-        let mut candidate =
-            judged.good.take().and_then(|good| match Candidate::of(import, judge.day(), number, good, &weight) {
-                Ok(candidate) => Some(candidate),
-                Err(reason) => {
-                    judged.faults.push(not_for_the_log(number, &reason));
-                    None
-                }
-            });
+        let mut candidate = judged.good.take().and_then(|good| match Candidate::of(import, day, number, good, &weight) {
+            Ok(candidate) => Some(candidate),
+            Err(reason) => {
+                judged.faults.push(not_for_the_log(number, &reason));
+                None
+            }
+        });
         if let Some(record) = candidate.as_ref().and_then(|c| c.sound.record())
             && !seen.insert(prefix(&record.identity))
         {
@@ -89,27 +99,25 @@ pub(super) fn read(
             });
         }
         if number <= done {
-            return Ok(ControlFlow::Continue(()));
+            return ControlFlow::Continue(());
         }
         chunk.take(number, &weight, judged.faults, candidate);
         if number - chunk.from >= ROWS as u64 || bytes >= BYTES {
             bytes = 0;
             let next = Chunk { from: number, next: number, month: month.clone(), ..Chunk::default() };
             if !send(Ok(std::mem::replace(&mut chunk, next))) {
-                return Ok(ControlFlow::Break(()));
+                return ControlFlow::Break(());
             }
         }
-        Ok::<_, NotAnUpload>(ControlFlow::Continue(()))
+        ControlFlow::Continue(())
     });
     match read {
-        // what was read through before is no longer there: the cursor stays behind it
-        Ok(()) if rows != sheet.rows => {
-            send(Err(NotAnUpload::Changed));
-        }
-        Ok(()) => {
+        Ok(true) => {
             chunk.last = true;
             send(Ok(chunk));
         }
+        // nobody listens any more
+        Ok(false) => {}
         Err(error) => {
             send(Err(error));
         }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
-use super::{Acts, Batch, Row};
+use super::{Acts, Batch};
 use crate::about::find::{Finder, Found};
 use crate::about::may::{is_said, may_be_said};
 use crate::about::{MayNot, NotFound, SayError, Sought, open_one};
@@ -12,7 +12,8 @@ use crate::import::person::Id;
 use crate::import::row::Good;
 use crate::import::upload::UploadError;
 use crate::import::upload::chunk::not_for_the_log;
-use crate::import::{Sheet, veil};
+use crate::import::upload::source::{Row, Source};
+use crate::import::veil;
 use crate::log::event::{Lives, Target};
 use crate::record::FaultCode;
 use crate::record::identifier::UNKNOWN;
@@ -21,10 +22,10 @@ use crate::statement::{Digest, NotAbout, Refused, Statement, Subject};
 use crate::store::StoreError;
 use crate::store::upload::{Counts, FaultRow, UploadStep};
 
-/// Matches the rows of one sheet.
+/// Matches the rows of one list.
 pub(super) struct Matcher<'a> {
     acts: &'a Acts,
-    sheet: &'a Sheet,
+    source: Source,
     /// The records that rows were about which were not sent back.
     seen: HashSet<Digest>,
     finder: Finder,
@@ -52,8 +53,8 @@ enum Verdict {
 }
 
 impl<'a> Matcher<'a> {
-    pub(super) fn new(acts: &'a Acts, sheet: &'a Sheet) -> Self {
-        Self { acts, sheet, seen: HashSet::new(), finder: Finder::default() }
+    pub(super) fn new(acts: &'a Acts, source: Source) -> Self {
+        Self { acts, source, seen: HashSet::new(), finder: Finder::default() }
     }
 
     /// A row that an earlier run has taken.
@@ -68,8 +69,8 @@ impl<'a> Matcher<'a> {
 
     /// Matches and judges rows behind row `from`.
     pub(super) async fn batch(&mut self, rows: Vec<Row>, from: u64) -> Result<Batch, UploadError> {
-        let mut batch =
-            Batch { events: Vec::new(), step: UploadStep { from_row: from, next_row: from, ..UploadStep::default() } };
+        let step = UploadStep { from_row: from, next_row: from, ..UploadStep::default() };
+        let mut batch = Batch { events: Vec::new(), step, kept: Vec::new() };
         let mut matched = Vec::new();
         // what came since the rows before is seen
         self.finder.forget();
@@ -248,7 +249,7 @@ impl<'a> Matcher<'a> {
 
     /// Under which header a member came, or should have.
     fn header(&self, member: &str) -> Option<String> {
-        let (kind, columns) = (&self.acts.import.kind, &self.sheet.columns);
+        let (kind, columns) = (&self.acts.import.kind, self.source.columns());
         let position = kind.position(member);
         let came = columns.members.iter().position(|at| at.is_some() && *at == position);
         let printed = || {
