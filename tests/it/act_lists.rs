@@ -9,8 +9,9 @@ use kaopu::import::upload::acts::Acts;
 use kaopu::import::upload::{Import, Origin, Progress};
 use kaopu::in_force::InForce;
 use kaopu::record::Rules;
-use kaopu::statement::Kinds;
+use kaopu::statement::{Digest, Kinds, Statement, Unverified};
 use kaopu::store::Db;
+use kaopu::store::statement::{Body, StatementRow};
 use kaopu::store::upload::{Counts, UploadRow};
 use serde_json::json;
 
@@ -43,7 +44,8 @@ impl Desk {
 
     fn acts(&self, kind: &str) -> Acts {
         let Import { db, node, records, clock, .. } = self.station.import.clone();
-        let office = Office { db, node, records, clock, rules: InForce::new(Rules::built_in().unwrap()) };
+        let rules = InForce::new(Rules::built_in().unwrap());
+        let office = Office { db, node, records, clock, rules, operator: None };
         let import = Import { kind: Arc::clone(self.kinds.newest(kind).unwrap()), ..self.station.import.clone() };
         Acts { import, kinds: self.kinds.clone(), office }
     }
@@ -61,6 +63,22 @@ impl Desk {
     async fn faults(&self, upload: &UploadRow) -> Vec<(u64, String, String)> {
         let faults = self.station.import.db.faults(upload.id, 0, 10_000).await.unwrap();
         faults.into_iter().map(|fault| (fault.row, fault.code, fault.message)).collect()
+    }
+
+    /// The statement at an index of the log.
+    async fn said(&self, index: u64) -> Statement {
+        let rows = self.at(index).await;
+        let Body::Here(jws) = &rows[0].body else { panic!("no body") };
+        Unverified::parse(jws).unwrap().statement().clone()
+    }
+
+    async fn at(&self, index: u64) -> Vec<StatementRow> {
+        let db = &self.station.import.db;
+        db.statements(db.logs().await.unwrap()[0].id, index, 1).await.unwrap()
+    }
+
+    async fn digest(&self, index: u64) -> Digest {
+        self.at(index).await[0].entry.digest
     }
 
     async fn size(&self) -> u64 {
@@ -138,6 +156,38 @@ on_both! {
         let repaired = desk.run("repair", &format!("{HEADER}{}", repair("示罚〔2026〕1号", "2026-09-20"))).await;
         assert!(desk.faults(&repaired).await[0].2.contains("该信息已撤回"));
         whole::check(&office.db).await;
+    }
+
+    async fn evidence_comes_with_a_list_of_repairs_and_their_revocations_as_a_list(database: Database) {
+        let desk = Desk::with(database.open().await, &[(1, "2026-01-15"), (2, "2026-01-15"), (3, "2026-01-15")]).await;
+        let digests = [Digest::of(b"1").to_string(), Digest::of(b"2").to_string()];
+        let header = HEADER.replace("理由\n", "理由,证明材料摘要\n");
+        let row = |number: u32, evidence: &str| {
+            repair(&format!("示罚〔2026〕{number}号"), "2026-09-20").replace('\n', &format!(",{evidence}\n"))
+        };
+        let both = format!("{}； {}", digests[0], digests[1]);
+        let text = format!("{header}{}{}{}", row(1, &both), row(2, "承诺书.pdf"), row(3, ""));
+        let upload = desk.run("repair", &text).await;
+        assert_eq!(upload.counts, Counts { read: 3, published: 2, refused: 1, ..Counts::default() });
+        let faults = desk.faults(&upload).await;
+        assert!(faults[0].1 == "E103" && faults[0].2.contains("摘要"), "{faults:?}");
+        let said = desk.said(4).await;
+        assert_eq!((&said.typ.kind[..], &said.body["evidence"]), ("repair", &json!(digests)));
+
+        let header = "决定书文号,统一社会信用代码,撤销决定日期,生效日期,撤销决定机关,撤销理由\n";
+        let revoke = |number: u32| format!("示罚（2026）{number}号,{CODE},2026-09-21,2026-09-21,示例局,隐瞒事实\n");
+        let text = format!("{header}{}{}{}", revoke(1), revoke(2), revoke(9));
+        let upload = desk.run("repair-revocation", &text).await;
+        assert_eq!(upload.counts, Counts { read: 3, published: 1, refused: 2, ..Counts::default() });
+        let faults = desk.faults(&upload).await;
+        assert_eq!((&faults[0].1[..], &faults[1].1[..]), ("E403", "E401"), "{faults:?}");
+        let revoked = desk.said(6).await;
+        assert_eq!((&revoked.typ.kind[..], revoked.refs[0]), ("repair-revocation", desk.digest(4).await));
+        assert_eq!(desk.run("repair-revocation", &text).await.counts.skipped, 1);
+        // the record stands again, and can be repaired again
+        let again = desk.run("repair", &format!("{HEADER}{}", repair("示罚〔2026〕1号", "2026-09-21"))).await;
+        assert_eq!(again.counts.published, 1);
+        whole::check(&desk.station.import.db).await;
     }
 
     async fn a_list_that_is_cut_off_goes_on_and_ends_in_one_receipt(database: Database) {

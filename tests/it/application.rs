@@ -67,6 +67,7 @@ impl Desk {
                 rules: InForce::new(Rules::built_in().unwrap()),
                 records: self.records.clone(),
                 clock: self.office.clock.clone(),
+                operator: None,
             },
             kinds: self.office.kinds.clone(),
             registry: self.office.registry.clone(),

@@ -63,14 +63,25 @@ impl Federation {
 
     /// Makes nodes that have each other as peers; they do not run.
     pub fn new(ids: &[&str]) -> Self {
-        let federation = Self::of_strangers(ids);
-        for node in &federation.nodes {
-            let others = federation.nodes.iter().filter(|other| other.id != node.id);
+        Self::of_strangers(ids).acquainted()
+    }
+
+    /// The same, the first of them on a database.
+    pub fn on(store: &str, ids: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let first = Node::init(folder.path(), ids[0], &["--store", store]);
+        let others = ids[1..].iter().map(|id| Node::init(folder.path(), id, &[]));
+        Self { nodes: std::iter::once(first).chain(others).collect(), folder }.acquainted()
+    }
+
+    fn acquainted(self) -> Self {
+        for node in &self.nodes {
+            let others = self.nodes.iter().filter(|other| other.id != node.id);
             let mut add = vec!["peer".to_owned(), "add".to_owned()];
             add.extend(others.map(|other| other.descriptor().display().to_string()));
             node.done(&add);
         }
-        federation
+        self
     }
 
     /// Starts all.

@@ -101,6 +101,7 @@ pub async fn append(
         head,
         uploads,
         exchanged: &[],
+        said: &[],
         unvoided: None,
         max_iat,
         now_ms: 1,

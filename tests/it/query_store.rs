@@ -34,6 +34,7 @@ async fn say(db: &Db, row: &LogRow, entries: &[NewEntry], exchanged: &[Exchanged
         head: Some(&head),
         uploads: &[],
         exchanged,
+        said: &[],
         unvoided: None,
         max_iat: 1_800_000_000,
         now_ms: 1,

@@ -32,6 +32,7 @@ pub fn upload(digest: &str, department: Option<&str>) -> UploadRow {
         next_row: 0,
         counts: Counts::default(),
         unknown_columns: vec!["备注二".to_owned()],
+        hold: None,
     }
 }
 

@@ -4,13 +4,25 @@ use serde_json::json;
 
 use crate::acts::{penalties, publish};
 use crate::ceremony::{done_by, persons, refused};
+use crate::database::{Database, Kind};
 use crate::federation::{Federation, records, until};
 
 const CODE: &str = "91350100M000100Y43";
 
 #[test]
-fn a_wrong_upload_is_taken_back_by_two_persons_and_nothing_else_with_it() {
-    let mut federation = Federation::new(&["340500", "310107"]);
+fn a_wrong_upload_is_taken_back_by_two_persons_and_nothing_else_with_it_on_sqlite() {
+    is_taken_back(Kind::Sqlite);
+}
+
+#[test]
+fn a_wrong_upload_is_taken_back_by_two_persons_and_nothing_else_with_it_on_postgres() {
+    is_taken_back(Kind::DurablePostgres);
+}
+
+fn is_taken_back(kind: Kind) {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let database = runtime.block_on(Database::new(kind));
+    let mut federation = Federation::on(database.url(), &["340500", "310107"]);
     let row = |number: u32, fine: &str| {
         penalties::row(number, "2026-01-15", CODE).replace("罚款,1,", &format!("罚款,{fine},"))
     };
@@ -49,6 +61,10 @@ fn a_wrong_upload_is_taken_back_by_two_persons_and_nothing_else_with_it() {
     assert_eq!(done_by(city, "wang", &approve), json!({"withdrawn": 0, "before": 599, "replaced": 1}));
     let other = ["--number", "示罚〔2026〕650号", "--code", CODE, "--type", "终止公示", "--authority", "示例局"];
     city.done(&[&["repair", "--reason", "已纠正"][..], &other].concat());
+
+    let who = &city.json(&["record", CODE, "--all"])["operators"];
+    let told: Vec<&str> = who.as_object().unwrap().values().map(|who| who["operator"].as_str().unwrap()).collect();
+    assert!(told.contains(&"wang"), "whoever approved had them withdrawn");
 
     federation.start();
     federation.until_in_step();

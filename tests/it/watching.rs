@@ -172,8 +172,8 @@ on_both! {
         let next = penalty(&mirror.origin, 90);
         edge.push(next.entry.leaf_hash(), &mut Vec::new());
         let voids = Append {
-            log: &mirror, entries: &[next], edge: &edge, tiles: &[], head: None, uploads: &[], exchanged: &[], unvoided: Some(1),
-            max_iat: 1_800_000_000, now_ms: 1,
+            log: &mirror, entries: &[next], edge: &edge, tiles: &[], head: None, uploads: &[], exchanged: &[], said: &[],
+            unvoided: Some(1), max_iat: 1_800_000_000, now_ms: 1,
         };
         db.append(&voids).await.unwrap();
         let mirror = again(&db, &mirror).await;
