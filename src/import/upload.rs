@@ -150,9 +150,9 @@ impl Import {
     /// Begins an upload, or finds the one that was cut off. What waits for a second person is not published past that.
     async fn begin(&self, sheet: &Sheet, origin: &Origin) -> Result<UploadRow, UploadError> {
         let new = self.new_row(sheet, origin);
-        match self.db.held_upload(&new).await? {
+        match Box::pin(self.db.held_upload(&new)).await? {
             Some(held) => Err(UploadError::Held(Box::new(held))),
-            None => Ok(self.db.begin_upload(&new).await?),
+            None => Ok(Box::pin(self.db.begin_upload(&new)).await?),
         }
     }
 

@@ -87,7 +87,8 @@ impl Intake {
             headers: sheet.columns.headers.clone(),
             rows: sheet.rows,
         };
-        let upload = import.db.begin_hold(&import.new_row(sheet, origin), &hold, &terms.limits).await?;
+        let new = import.new_row(sheet, origin);
+        let upload = Box::pin(import.db.begin_hold(&new, &hold, &terms.limits)).await?;
         let upload = upload.ok_or_else(|| UploadError::TooMany(terms.limits.uploads, terms.by.clone()))?;
         if upload.hold.as_ref().is_none_or(|hold| hold.state != "holding" || hold.held_by != terms.by) {
             return Err(UploadError::Held(Box::new(upload)));
@@ -147,7 +148,8 @@ impl Import {
             };
             let now_ms = self.clock.now_ms();
             let done = change(&subject, "hold", &terms.by, None, now_ms);
-            match self.db.step_hold(&step, sealed.as_deref(), &terms.limits, &done).await? {
+            let stepped = Box::pin(self.db.step_hold(&step, sealed.as_deref(), &terms.limits, &done)).await?;
+            match stepped {
                 HoldStep::Taken => progress(Progress { done: step.next_row, of }),
                 HoldStep::Overtaken => return Err(UploadError::Overtaken(upload.id)),
                 HoldStep::TooLarge => {
