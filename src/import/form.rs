@@ -193,7 +193,8 @@ mod tests {
     #[test]
     fn digests_are_told_apart_each_once() {
         let [one, other] = [Digest::of(b"1").to_string(), Digest::of(b"2").to_string()];
-        let value = |listed: &[&String]| Reading::Value(listed.iter().map(|digest| Value::from(digest.as_str())).collect());
+        let value =
+            |listed: &[&String]| Reading::Value(listed.iter().map(|digest| Value::from(digest.as_str())).collect());
         assert_eq!(digests(&one), value(&[&one]));
         assert_eq!(digests(&format!("{other}；{one}\n{other}、 ")), value(&[&other, &one]));
         assert_eq!(digests(" ; "), Reading::Nothing);

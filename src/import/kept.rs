@@ -175,9 +175,12 @@ mod tests {
     fn rows() -> Vec<Judged> {
         let map = |value: Value| value.as_object().unwrap().clone();
         let good = |subject, aside| {
-            Some(Good { body: map(json!({"number": "示罚〔2026〕1号", "amount": "1"})), subject, aside: map(aside) })
+            Some(Good {
+                body: map(json!({"number": "示罚〔2026〕1号", "amount": "1"})), subject, aside: map(aside)
+            })
         };
-        let fault = FaultRow { row: 3, column: Some("列".into()), code: "E101".into(), message: "必填项为空".into() };
+        let fault =
+            FaultRow { row: 3, column: Some("列".into()), code: "E101".into(), message: "必填项为空".into() };
         let measures = Measures {
             source: Some("示例局".into()),
             decided: Some("2026-01-15".parse().unwrap()),

@@ -173,11 +173,7 @@ impl Import {
     }
 
     /// Says what a run would do, and writes nothing.
-    pub async fn rehearse(
-        &self,
-        sheet: &Arc<Sheet>,
-        progress: impl FnMut(Progress),
-    ) -> Result<Rehearsal, UploadError> {
+    pub async fn rehearse(&self, sheet: &Arc<Sheet>, progress: impl FnMut(Progress)) -> Result<Rehearsal, UploadError> {
         let origin = Origin { file: String::new(), department: None, operator: String::new() };
         let run = self.rehearsed(&Source::Sheet(Arc::clone(sheet)), &self.new_row(sheet, &origin), false);
         rehearsal::rehearse(run, sheet.rows, progress).await

@@ -96,11 +96,7 @@ impl Node {
     /// How this node holds what a person holds.
     pub fn terms(&self, by: &Person) -> Terms {
         let settings = &self.config.import;
-        Terms {
-            by: by.name().to_owned(),
-            for_ms: i64::from(settings.hold_days) * DAY_MS,
-            limits: settings.limits(),
-        }
+        Terms { by: by.name().to_owned(), for_ms: i64::from(settings.hold_days) * DAY_MS, limits: settings.limits() }
     }
 
     /// Approves a held upload, by another person than held it; it is then to be published. One that was approved before
@@ -156,7 +152,10 @@ pub async fn expire_held(db: &Db, clock: &Clock) -> Result<(), StoreError> {
         let by = upload.hold.as_ref().map(|hold| hold.held_by.as_str());
         let until = upload.hold.as_ref().and_then(|hold| time(hold.until_ms));
         tracing::warn!(
-            upload = upload.id, kind = upload.kind, held_by = by, until,
+            upload = upload.id,
+            kind = upload.kind,
+            held_by = by,
+            until,
             "a held upload was dropped: nobody decided on it in time 待复核批次已过期"
         );
     }

@@ -80,7 +80,8 @@ const FORGET_FAULTS: &str = "DELETE FROM fault WHERE upload = $1";
 const REFUSE: &str = "UPDATE upload_hold SET state = 'refused', decided_by = $1, decided_ms = $2, reason = $3, bytes = 0 \
      WHERE upload = $4 AND state IN ('holding', 'held') \
      AND EXISTS (SELECT 1 FROM account a WHERE a.name = $1 AND a.state = 'active')";
-const OVER: &str = "SELECT upload FROM upload_hold WHERE state IN ('holding', 'held') AND until_ms <= $1 ORDER BY upload";
+const OVER: &str =
+    "SELECT upload FROM upload_hold WHERE state IN ('holding', 'held') AND until_ms <= $1 ORDER BY upload";
 const EXPIRE: &str = "UPDATE upload_hold SET state = 'expired', bytes = 0 \
      WHERE upload = $1 AND state IN ('holding', 'held') AND until_ms <= $2";
 const END: &str = "UPDATE upload SET finished_ms = $1, published = 0 WHERE id = $2 AND finished_ms IS NULL";
@@ -240,8 +241,7 @@ impl Db {
 
     /// What is known of holding the uploads of these numbers.
     pub(super) async fn holds(&self, first: i64, last: i64) -> Result<HashMap<i64, HoldRow>, StoreError> {
-        let rows: Vec<Row> =
-            on!(read self, c => sqlx::query_as(SINCE).bind(first).bind(last).fetch_all(c))?;
+        let rows: Vec<Row> = on!(read self, c => sqlx::query_as(SINCE).bind(first).bind(last).fetch_all(c))?;
         rows.into_iter().map(|row| Ok((row.upload, row.try_into()?))).collect()
     }
 }

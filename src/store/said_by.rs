@@ -65,8 +65,7 @@ impl Db {
     pub async fn operators(&self, digests: &[Digest]) -> Result<HashMap<Digest, Operator>, StoreError> {
         let mut operators = HashMap::new();
         for digest in digests {
-            let rows: Vec<Row> =
-                on!(read self, c => sqlx::query_as(WHO).bind(&digest.0[..]).fetch_all(c))?;
+            let rows: Vec<Row> = on!(read self, c => sqlx::query_as(WHO).bind(&digest.0[..]).fetch_all(c))?;
             operators.extend(rows.into_iter().find_map(Row::operator).map(|operator| (*digest, operator)));
         }
         Ok(operators)

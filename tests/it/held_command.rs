@@ -100,7 +100,8 @@ fn is_held_and_published(kind: Kind) {
     federation.until_in_step();
     let changes = || {
         let logs = federation.nodes[0].json(&["status"]);
-        let exchange = logs["logs"].as_array().unwrap().iter().find(|log| log["origin"].as_str().unwrap().contains("/exchange/"));
+        let exchange =
+            logs["logs"].as_array().unwrap().iter().find(|log| log["origin"].as_str().unwrap().contains("/exchange/"));
         exchange.unwrap()["size"].as_u64().unwrap()
     };
     // hold, approve; hold, refuse; hold, approve; and two accounts
@@ -129,7 +130,11 @@ fn where_a_node_demands_it_every_upload_is_held_and_what_nobody_decides_on_is_dr
     let import = ["import", &upload, "--kind", "penalty"];
     let output = city.run(&import);
     assert!(output.status.code() == Some(1) && said(&output).contains("--as"), "{}", said(&output));
-    assert_eq!(city.json(&["import", &upload, "--kind", "penalty", "--dry-run"])["published"], 3, "a rehearsal needs nobody");
+    assert_eq!(
+        city.json(&["import", &upload, "--kind", "penalty", "--dry-run"])["published"],
+        3,
+        "a rehearsal needs nobody"
+    );
     assert_eq!(done_by(city, "li", &import)["hold"]["state"], "held");
 
     // as if a month had passed
@@ -155,13 +160,24 @@ fn who_had_a_single_event_said_is_kept() {
     let city = &federation.nodes[0];
     publish(city, &[penalties::row(1, "2026-01-15", CODE), penalties::row(2, "2026-01-15", CODE)]);
     let withdrawn = city.json(&[
-        "withdraw", "--number", "示罚〔2026〕1号", "--code", CODE, "--reason", "误报", "--operator", "赵经办",
+        "withdraw",
+        "--number",
+        "示罚〔2026〕1号",
+        "--code",
+        CODE,
+        "--reason",
+        "误报",
+        "--operator",
+        "赵经办",
     ]);
     let found = city.json(&["record", CODE, "--all"]);
     let operator = |digest: &Value| &found["operators"][digest.as_str().unwrap()];
     assert_eq!(operator(&withdrawn["digest"])["operator"], "赵经办");
     assert!(operator(&withdrawn["digest"])["upload"].is_null());
-    assert_eq!((&operator(&withdrawn["about"])["operator"], &operator(&withdrawn["about"])["upload"]), (&"示例".into(), &1.into()));
+    assert_eq!(
+        (&operator(&withdrawn["about"])["operator"], &operator(&withdrawn["about"])["upload"]),
+        (&"示例".into(), &1.into())
+    );
     let shown = city.done(&["record", CODE, "--all"]);
     assert!(shown.contains("operator 经办 赵经办\n") && shown.contains("operator 经办 示例, upload 1\n"), "{shown}");
     assert!(!city.done(&["record", CODE]).contains("经办"), "for auditors alone");

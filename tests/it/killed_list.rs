@@ -39,7 +39,8 @@ impl City {
         std::fs::write(&penalties, format!("{}{}", penalties::HEADER, rows.concat())).unwrap();
         let header = "修复类型,决定书文号,统一社会信用代码,修复决定机关,修复决定日期,生效日期,理由\n";
         let number = |row: u64| if row.is_multiple_of(REPEATED) { row - 1 } else { row };
-        let repair = |row| format!("终止公示,示罚〔2026〕{}号,{CODE},示例局,2026-09-20,2026-09-20,已纠正\n", number(row));
+        let repair =
+            |row| format!("终止公示,示罚〔2026〕{}号,{CODE},示例局,2026-09-20,2026-09-20,已纠正\n", number(row));
         let repairs: String = (1..=ROWS).map(repair).collect();
         std::fs::write(&list, format!("{header}{repairs}")).unwrap();
         let init = ["init", "--unencrypted", &dir, "--node", "340500", "--name", "示例市", "--store", database.url()];
@@ -90,7 +91,11 @@ impl City {
     /// The whole list is said, each repair once.
     async fn is_whole(&self, receipt: &Value) {
         let (refused, published) = (ROWS / REPEATED, ROWS - ROWS / REPEATED);
-        assert_eq!((receipt["read"].as_u64(), receipt["published"].as_u64()), (Some(ROWS), Some(published)), "{receipt}");
+        assert_eq!(
+            (receipt["read"].as_u64(), receipt["published"].as_u64()),
+            (Some(ROWS), Some(published)),
+            "{receipt}"
+        );
         let faults = receipt["faults"].as_array().unwrap();
         assert_eq!(faults.len() as u64, refused);
         assert!(faults.iter().all(|fault| fault["code"] == "E301" && fault["row"].as_u64().unwrap() % REPEATED == 0));

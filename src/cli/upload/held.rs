@@ -127,7 +127,8 @@ pub(super) async fn rows(shared: &Shared, id: i64) -> Result<ExitCode> {
 async fn rows_of(node: &Node, id: i64) -> Result<()> {
     let upload = node.db.upload(id).await?;
     let held = upload.filter(|row| row.hold.as_ref().is_some_and(|hold| hold.waits()));
-    let held = held.with_context(|| format!("no rows of upload {id} wait for anybody; `kaopu record` shows what is published"))?;
+    let held = held
+        .with_context(|| format!("no rows of upload {id} wait for anybody; `kaopu record` shows what is published"))?;
     let kind = node.kinds.newest(&held.kind).with_context(|| format!("kind {} is not known here", held.kind))?;
     let intake = node.intake(kind)?;
     let mut out = BufWriter::new(std::io::stdout());
@@ -159,19 +160,26 @@ pub fn tell(held: &Held) {
     let until = time(hold.until_ms).unwrap_or_default();
     let by = hold.decided_by.as_deref().unwrap_or("?");
     print_line(&match hold.state.as_str() {
-        "holding" => format!("upload {upload} is being held by {}: run the same import again to go on 未完成", hold.held_by),
+        "holding" => {
+            format!("upload {upload} is being held by {}: run the same import again to go on 未完成", hold.held_by)
+        }
         "held" => format!(
             "held as upload {upload} by {} until {until}, nothing is published 待复核，尚未发布; another person decides 由另一人复核:\n  \
              kaopu upload show {upload} --rows\n  kaopu upload approve {upload} --as NAME\n  \
              kaopu upload refuse {upload} --reason TEXT --as NAME",
             hold.held_by
         ),
-        "approved" => format!("upload {upload}: held by {}, approved by {by} 经办 {}，复核 {by}", hold.held_by, hold.held_by),
+        "approved" => {
+            format!("upload {upload}: held by {}, approved by {by} 经办 {}，复核 {by}", hold.held_by, hold.held_by)
+        }
         "refused" => format!(
             "upload {upload}: held by {}, refused by {by}: {} 复核退回，未发布",
             hold.held_by,
             hold.reason.as_deref().unwrap_or_default()
         ),
-        _ => format!("upload {upload}: held by {}, over since {until}, nobody decided on it 复核过期，未发布", hold.held_by),
+        _ => format!(
+            "upload {upload}: held by {}, over since {until}, nobody decided on it 复核过期，未发布",
+            hold.held_by
+        ),
     });
 }

@@ -82,11 +82,7 @@ impl Acts {
     }
 
     /// Says what a run would do, and writes nothing.
-    pub async fn rehearse(
-        &self,
-        sheet: &Arc<Sheet>,
-        progress: impl FnMut(Progress),
-    ) -> Result<Rehearsal, UploadError> {
+    pub async fn rehearse(&self, sheet: &Arc<Sheet>, progress: impl FnMut(Progress)) -> Result<Rehearsal, UploadError> {
         let origin = Origin { file: String::new(), department: None, operator: String::new() };
         let upload = self.import.new_row(sheet, &origin);
         let run = self.batches(Source::Sheet(Arc::clone(sheet)), &upload, false).await?;

@@ -80,13 +80,14 @@ pub(super) fn read(import: &Import, rows: Rows<'_>, mut send: impl FnMut(Result<
             chunk.kept.push(KeptRow::of(number, &judged));
         }
         let weight = scales.weigh(std::mem::take(&mut judged.measures));
-        let mut candidate = judged.good.take().and_then(|good| match Candidate::of(import, day, number, good, &weight) {
-            Ok(candidate) => Some(candidate),
-            Err(reason) => {
-                judged.faults.push(not_for_the_log(number, &reason));
-                None
-            }
-        });
+        let mut candidate =
+            judged.good.take().and_then(|good| match Candidate::of(import, day, number, good, &weight) {
+                Ok(candidate) => Some(candidate),
+                Err(reason) => {
+                    judged.faults.push(not_for_the_log(number, &reason));
+                    None
+                }
+            });
         if let Some(record) = candidate.as_ref().and_then(|c| c.sound.record())
             && !seen.insert(prefix(&record.identity))
         {

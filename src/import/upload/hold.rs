@@ -57,11 +57,7 @@ impl Intake {
     }
 
     /// Says what a run would do, and writes nothing.
-    pub async fn rehearse(
-        &self,
-        sheet: &Arc<Sheet>,
-        progress: impl FnMut(Progress),
-    ) -> Result<Rehearsal, UploadError> {
+    pub async fn rehearse(&self, sheet: &Arc<Sheet>, progress: impl FnMut(Progress)) -> Result<Rehearsal, UploadError> {
         match self {
             Self::Records(import) => Box::pin(import.rehearse(sheet, progress)).await,
             Self::Acts(acts) => Box::pin(acts.rehearse(sheet, progress)).await,

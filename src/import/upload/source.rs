@@ -87,11 +87,7 @@ impl Source {
     }
 }
 
-fn each_kept(
-    import: &Import,
-    upload: i64,
-    each: &mut dyn FnMut(Row) -> ControlFlow<()>,
-) -> Result<(), UploadError> {
+fn each_kept(import: &Import, upload: i64, each: &mut dyn FnMut(Row) -> ControlFlow<()>) -> Result<(), UploadError> {
     let runtime = Handle::current();
     let mut next = 0;
     while let Some((from, sealed)) = runtime.block_on(import.db.held_rows(upload, next))? {

@@ -14,11 +14,7 @@ impl Appender {
     }
 
     /// The same, with the name of whoever had it said kept beside it.
-    pub async fn say_for(
-        &self,
-        statement: Statement,
-        by: Option<&str>,
-    ) -> Result<(Verified, Appended), AppendError> {
+    pub async fn say_for(&self, statement: Statement, by: Option<&str>) -> Result<(Verified, Appended), AppendError> {
         let mut tries = 0;
         loop {
             let signed = envelope::sign(statement.clone(), &*self.signing()?)?;
