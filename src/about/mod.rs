@@ -22,6 +22,7 @@ pub mod find;
 pub mod may;
 mod say;
 
+pub use both::MadeOf;
 pub use fault::SayError;
 pub use find::{NotFound, Sought};
 pub use may::MayNot;

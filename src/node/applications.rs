@@ -85,7 +85,7 @@ impl Applications {
 
     /// One, by its digest as filed.
     pub async fn one(&self, digest: &Digest) -> Result<Application, ApplicationError> {
-        let lives = self.office.db.lives(&[*digest], &HashSet::new()).await?;
+        let lives = Box::pin(self.office.db.lives(&[*digest], &HashSet::new())).await?;
         Application::of(&lives, digest).ok_or(ApplicationError::Unknown(*digest))
     }
 

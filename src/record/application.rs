@@ -173,11 +173,8 @@ impl Sides {
         let at = self.issuers.iter().position(|step| step.stage == Stage::Accepted)?;
         let extended = if self.was(Stage::Extended) { deadlines.extend } else { 0 };
         let mut deadline = calendar.deadline(self.issuers.get(at)?.day, deadlines.decide + extended);
-        let mut asked = 0;
-        for (place, step) in self.issuers.iter().enumerate().filter(|(_, step)| step.stage == Stage::More) {
-            let supplied = self.supplied.get(asked);
-            asked += 1;
-            let Some(supplied) = supplied.filter(|_| place > at) else { continue };
+        let asked = self.issuers.iter().enumerate().filter(|(_, step)| step.stage == Stage::More);
+        for ((_, step), supplied) in asked.zip(&self.supplied).filter(|((place, _), _)| *place > at) {
             let rested = calendar.working_days_between(step.day, supplied.day);
             let later = calendar.deadline(deadline.date, rested.unwrap_or(0));
             deadline = Deadline { certain: deadline.certain && later.certain && rested.is_ok(), ..later };

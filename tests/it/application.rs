@@ -163,8 +163,8 @@ on_both! {
         assert!(matches!(refused, ApplicationError::NotARecord(_)), "{refused}");
         let own = decider.applications().file(&filing(record), Vec::new(), false).await.unwrap_err();
         assert!(matches!(own, ApplicationError::OwnRecord), "{own}");
-        let nowhere = Database::new(Kind::Sqlite).await.open().await;
-        let alone = Applications { registry: Registry::load(nowhere).await.unwrap(), ..desk.clone() };
+        let nowhere = Database::new(Kind::Sqlite).await;
+        let alone = Applications { registry: Registry::load(nowhere.open().await).await.unwrap(), ..desk.clone() };
         let stranger = alone.file(&filing(record), Vec::new(), false).await.unwrap_err();
         assert!(matches!(stranger, ApplicationError::NotAPeer(_)), "{stranger}");
         let small = Applications { files: Attachments { file_bytes: 9, files: 1, ..window.files }, ..desk.clone() };

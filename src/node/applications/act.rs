@@ -39,18 +39,18 @@ impl Applications {
         files: Vec<NewFile>,
         rehearsal: bool,
     ) -> Result<Spoken, ApplicationError> {
-        let place = self.place_of(&filing.record).await?;
+        let place = Box::pin(self.place_of(&filing.record)).await?;
         if self.registry.peer(&place.issuer).is_none() {
             return Err(ApplicationError::NotAPeer(place.issuer));
         }
         let body = filing.body(&self.office.clock.today().to_string());
-        self.say(&Named::Digest(filing.record), body, files, 0, &place.issuer, rehearsal).await
+        Box::pin(self.say(&Named::Digest(filing.record), body, files, 0, &place.issuer, rehearsal)).await
     }
 
     /// Why this node's own rules would not let the record be repaired so today: the city that decides goes by its own, but an
     /// applicant had better know.
     pub async fn advice(&self, filing: &Filing) -> Result<Option<NotRepairable>, ApplicationError> {
-        let lives = self.office.db.lives(&[filing.record], &HashSet::new()).await?;
+        let lives = Box::pin(self.office.db.lives(&[filing.record], &HashSet::new())).await?;
         let (Some(Target::Here(record, place)), Some(of)) = (lives.targets.get(&filing.record), filing.of) else {
             return Ok(None);
         };
@@ -72,7 +72,7 @@ impl Applications {
         let application = self.may(digest, Stage::Supplied).await?;
         let body = self.stage(Stage::Supplied, [("reason", reason)]);
         let filed = application.attachments().len();
-        self.say(&Named::Digest(*digest), body, files, filed, application.decider(), rehearsal).await
+        Box::pin(self.say(&Named::Digest(*digest), body, files, filed, application.decider(), rehearsal)).await
     }
 
     /// Accepts, asks for more until a day, extends the time, or rejects.

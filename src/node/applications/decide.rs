@@ -31,13 +31,13 @@ impl Applications {
             |repair: Option<Digest>| self.stage(Stage::Decided, [("repair", repair.map(|repair| repair.to_string()))]);
         let repair = match grant {
             Grant::Said(repair) => {
-                self.stands(&application, &repair).await?;
+                Box::pin(self.stands(&application, &repair)).await?;
                 let spoken = Box::pin(self.office.say(kind, &about, decided(Some(repair)), rehearsal)).await?;
                 return Ok((None, spoken));
             }
             Grant::New(repair) => completed(repair, &application)?,
         };
-        let record = Named::Digest(self.current(&application).await?);
+        let record = Named::Digest(Box::pin(self.current(&application)).await?);
         let first = (self.kind("repair")?, &record, repair);
         let (repair, spoken) = Box::pin(self.office.say_both(first, (kind, &about, &decided), rehearsal)).await?;
         Ok((Some(repair), spoken))

@@ -75,9 +75,9 @@ pub fn under_way(
         let (next, late) = (one.node(side), course.is_late(today));
         let is_own = next == node;
         if is_own {
-            all.waiting += 1
+            all.waiting += 1;
         } else {
-            all.elsewhere += 1
+            all.elsewhere += 1;
         }
         all.late += usize::from(late);
         if late || (is_own && deadline.date <= soon) {

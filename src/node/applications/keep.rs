@@ -115,11 +115,10 @@ impl Applications {
             let of = named.get(&row.key.digest).and_then(|all| all.iter().find(|one| self.is_of(row, one)));
             match of {
                 Some(application) if self.is_over(application, now_ms) => {
-                    if self.office.db.erase_attachment(&row.key, now_ms).await? {
-                        tracing::info!(
-                            attachment = %row.key.digest, application = %application.digest, peer = %row.key.peer,
-                            "erased an attachment: its time was over"
-                        );
+                    let erased = self.office.db.erase_attachment(&row.key, now_ms).await?;
+                    let (attachment, application, peer) = (row.key.digest, application.digest, &row.key.peer);
+                    if erased {
+                        tracing::info!(%attachment, %application, %peer, "erased an attachment: its time was over");
                     }
                 }
                 // a filing that is under way has a day

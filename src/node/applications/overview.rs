@@ -105,7 +105,8 @@ impl Applications {
     pub async fn overviews(&self, all: bool) -> Result<Vec<Overview>, ApplicationError> {
         let all = if all { self.all().await? } else { self.own().await? };
         let records: HashSet<Digest> = all.iter().filter_map(Application::record).collect();
-        let lives = self.office.db.lives(&records.into_iter().collect::<Vec<_>>(), &HashSet::new()).await?;
+        let records: Vec<Digest> = records.into_iter().collect();
+        let lives = Box::pin(self.office.db.lives(&records, &HashSet::new())).await?;
         let files = by_digest(self.office.db.attachments().await?);
         Ok(all.iter().filter_map(|application| self.told(application, &lives, &files)).collect())
     }
@@ -113,8 +114,8 @@ impl Applications {
     /// How one stands.
     pub async fn overview(&self, digest: &Digest) -> Result<Overview, ApplicationError> {
         let application = self.one(digest).await?;
-        let lives =
-            self.office.db.lives(&application.record().into_iter().collect::<Vec<_>>(), &HashSet::new()).await?;
+        let record: Vec<Digest> = application.record().into_iter().collect();
+        let lives = Box::pin(self.office.db.lives(&record, &HashSet::new())).await?;
         let mut rows = Vec::new();
         for file in application.attachments() {
             rows.extend(self.office.db.attachments_of(&file.digest).await?);
