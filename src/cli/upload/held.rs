@@ -10,7 +10,7 @@ use kaopu::import::Receipt;
 use kaopu::import::receipt::Held;
 use kaopu::import::upload::kept_rows;
 use kaopu::node::Node;
-use kaopu::node::hold::expire_held;
+use kaopu::node::hold::{HeldError, expire_held};
 use kaopu::node::peers::Peers;
 use kaopu::node::status::time;
 
@@ -51,7 +51,7 @@ impl Approve {
     pub(super) async fn run(self, shared: &Shared) -> Result<ExitCode> {
         let target = self.receipt.as_deref().map(|path| Target::of(path, self.file.as_deref())).transpose()?;
         let node = shared.open().await?;
-        let done = self.on(shared, &node, target.as_ref()).await;
+        let done = Box::pin(self.on(shared, &node, target.as_ref())).await;
         node.close().await;
         done?;
         Ok(ExitCode::SUCCESS)
@@ -60,28 +60,25 @@ impl Approve {
     async fn on(&self, shared: &Shared, node: &Node, target: Option<&Target>) -> Result<()> {
         let person = self.person.needed(&Peers::of(node)).await?;
         expire_held(&node.db, &node.clock).await?;
-        if let Some(held) = node.db.upload(self.id).await? {
-            // what would fail fails before anything is decided
-            let kind = node.kinds.newest(&held.kind);
-            let intake = node.intake(kind.with_context(|| format!("kind {} is not known here", held.kind))?)?;
-            let sheet = self.file.as_ref().map(|file| original(&node.config, &held, file)).transpose()?.map(Arc::new);
-            if matches!(target, Some(Target::Csv(_))) && sheet.is_none() {
-                bail!("the refused rows are copied from the file that came: name it with --file");
-            }
-            let upload = node.approve_held(self.id, &person).await?;
-            tracing::info!(upload = self.id, by = person.name(), "approved");
-            let mut bar = Bar::new(&upload.file);
-            let published = intake.publish_held(upload, |progress| bar.show(progress)).await;
-            bar.finish();
-            let published = published.with_context(|| format!("`kaopu upload approve {}` goes on", self.id))?;
-            let (receipt, faults) = (Receipt::from(&published), Faults::Stored(node.db.clone(), self.id));
-            if let Some(target) = target {
-                target.write(&receipt, &faults, sheet.as_ref()).await?;
-            }
-            return show(shared, &receipt, &faults).await;
+        let held = node.db.upload(self.id).await?.ok_or(HeldError::NoUpload(self.id))?;
+        // what would fail fails before anything is decided
+        let kind = node.kinds.newest(&held.kind);
+        let intake = node.intake(kind.with_context(|| format!("kind {} is not known here", held.kind))?)?;
+        let sheet = self.file.as_ref().map(|file| original(&node.config, &held, file)).transpose()?.map(Arc::new);
+        if matches!(target, Some(Target::Csv(_))) && sheet.is_none() {
+            bail!("the refused rows are copied from the file that came: name it with --file");
         }
-        node.approve_held(self.id, &person).await?;
-        Ok(())
+        let upload = node.approve_held(self.id, &person).await?;
+        tracing::info!(upload = self.id, by = person.name(), "approved");
+        let mut bar = Bar::new(&upload.file);
+        let published = intake.publish_held(upload, |progress| bar.show(progress)).await;
+        bar.finish();
+        let published = published.with_context(|| format!("`kaopu upload approve {}` goes on", self.id))?;
+        let (receipt, faults) = (Receipt::from(&published), Faults::Stored(node.db.clone(), self.id));
+        if let Some(target) = target {
+            target.write(&receipt, &faults, sheet.as_ref()).await?;
+        }
+        show(shared, &receipt, &faults).await
     }
 }
 
