@@ -21,13 +21,13 @@ mod nginx;
 
 use std::time::{Duration, Instant};
 
-use city::City;
+use city::{City, certificates};
 use database::Kind;
 use kaopu::exchange::finding::{Ask, Came, Whom};
 use kaopu::exchange::question::About;
 use kaopu::http::Limits;
 use kaopu::record::Purpose;
-use kaopu::statement::Verified;
+use kaopu::statement::{NodeId, Verified};
 use line::{Office, place, publish};
 use nginx::Nginx;
 
@@ -52,8 +52,8 @@ fn main() {
 }
 
 async fn measure(kind: Kind, rows: u64, flight: u64, time: Duration) {
-    let mut line = Line::new(kind, rows).await;
-    let nginx = match Nginx::start(&line.asked.city, &line.asker.city) {
+    let mut line = Box::pin(Line::new(kind, rows)).await;
+    let nginx = match Nginx::start(&line.pem, &line.asker.city).await {
         Some(nginx) => Some(nginx.measure(&line.asker, &line.asked.city, flight, time).await),
         None => None,
     };
@@ -87,13 +87,17 @@ fn uscc(n: u64) -> String {
 struct Line {
     asked: Office,
     asker: Office,
+    /// The certificate of the asked one, with its key.
+    pem: String,
     rows: u64,
 }
 
 impl Line {
     async fn new(kind: Kind, rows: u64) -> Self {
         let (tcp, url) = place().await;
-        let mut asked = Office::in_a(kind, City::new("340500", &url)).await;
+        let node: NodeId = "340500".parse().unwrap();
+        let (identity, pem, ca) = certificates(&node);
+        let mut asked = Office::in_a(kind, City::with(node, &url, identity, ca)).await;
         let mut asker = Office::in_a(kind, City::new("310107", "https://127.0.0.1:1")).await;
         asked.knows(&[&asker.city]).await;
         asker.knows(&[&asked.city]).await;
@@ -110,7 +114,7 @@ impl Line {
         }
         let limits = Limits { per_second: u32::MAX, in_flight: 1024, ..Limits::default() };
         asked.serve_within(tcp, limits);
-        Self { asked, asker, rows }
+        Self { asked, asker, pem, rows }
     }
 
     /// `flight` askers at once, each behind its last answer, or all together at a rate: how many queries a second there

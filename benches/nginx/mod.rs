@@ -15,7 +15,7 @@ use crate::line::Office;
 /// Bytes of the file.
 const FILE: usize = 1500;
 
-/// nginx with the certificate of a city, letting in those of one peer; ends with it.
+/// nginx with a node's certificate, letting in those of one peer; ends with this.
 pub struct Nginx {
     server: Child,
     folder: tempfile::TempDir,
@@ -25,7 +25,7 @@ pub struct Nginx {
 
 impl Nginx {
     /// Starts it; None where there is no nginx on this machine.
-    pub fn start(server: &City, client: &City) -> Option<Self> {
+    pub async fn start(pem: &str, client: &City) -> Option<Self> {
         Command::new("nginx").arg("-v").output().ok()?;
         let folder = tempfile::tempdir().unwrap();
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -33,7 +33,7 @@ impl Nginx {
         let write = |name: &str, text: &str| std::fs::write(path(name), text).unwrap();
         std::fs::create_dir_all(path("www/v1")).unwrap();
         write("www/v1/descriptor", &"x".repeat(FILE));
-        write("server.pem", &server.pem);
+        write("server.pem", pem);
         let ca = base64::engine::general_purpose::STANDARD.encode(&client.descriptor.tls[0].certificate);
         write("ca.pem", &format!("-----BEGIN CERTIFICATE-----\n{ca}\n-----END CERTIFICATE-----\n"));
         let root = folder.path().display().to_string();
@@ -44,7 +44,7 @@ impl Nginx {
         let until = Instant::now() + Duration::from_secs(10);
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(Instant::now() < until, "nginx does not listen: {}", started.errors());
-            std::thread::sleep(Duration::from_millis(20));
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
         Some(started)
     }

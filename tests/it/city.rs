@@ -17,7 +17,8 @@ use kaopu::trust::tls::Identity;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use rcgen::{
-    BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    SanType,
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Map, Value, json};
@@ -39,9 +40,6 @@ pub struct City {
     pub exchange_key: Arc<SigningKey>,
     pub witness: Arc<SigningKey>,
     pub identity: Arc<Identity>,
-    /// The certificate and its key, as PEM.
-    #[cfg_attr(test, expect(dead_code, reason = "a benchmark gives it to another program"))]
-    pub pem: String,
     pub descriptor: Descriptor,
     /// Its first descriptor, signed.
     pub first: Verified,
@@ -51,13 +49,18 @@ impl City {
     /// A city that answers at `url`.
     pub fn new(node: &str, url: &str) -> Self {
         let node: NodeId = node.parse().unwrap();
+        let (identity, _, ca) = certificates(&node);
+        Self::with(node, url, identity, ca)
+    }
+
+    /// The same, with a certificate and the authority that it is under.
+    pub fn with(node: NodeId, url: &str, identity: Identity, ca: CertificateDer<'static>) -> Self {
         let key = |n: u8| {
             let mut seed = *Digest::of(node.as_str().as_bytes()).as_bytes();
             seed[0] = n;
             SigningKey::from_seed(Suite::EdDsa, &seed).unwrap()
         };
         let [root, next, sign, log_key, exchange_key, witness] = [1, 2, 3, 4, 5, 6].map(key);
-        let (identity, pem, ca) = certificates(&node);
         let log = |name| Origin { node: node.clone(), log: name, generation: 1 };
         let (records, exchange) = (log(LogName::Records), log(LogName::Exchange));
         let entry = |key: &SigningKey, purpose| KeyEntry {
@@ -90,7 +93,7 @@ impl City {
         };
         let first = descriptor.sign(&root, NOW, &mut StdRng::seed_from_u64(7)).unwrap();
         let [log_key, exchange_key, witness] = [log_key, exchange_key, witness].map(Arc::new);
-        Self { node, root, sign, log_key, exchange_key, witness, identity: Arc::new(identity), pem, descriptor, first }
+        Self { node, root, sign, log_key, exchange_key, witness, identity: Arc::new(identity), descriptor, first }
     }
 
     /// Its records log.
@@ -173,8 +176,8 @@ fn penalty(number: u64, name: &str) -> Map<String, Value> {
     body
 }
 
-/// An authority of the city's own, and a certificate under it that names the node.
-fn certificates(node: &NodeId) -> (Identity, String, CertificateDer<'static>) {
+/// A certificate that names a node, the same with its key as PEM, and an authority of the node's own that it is under.
+pub fn certificates(node: &NodeId) -> (Identity, String, CertificateDer<'static>) {
     let ca_key = KeyPair::generate().unwrap();
     let mut ca = CertificateParams::default();
     ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
@@ -183,6 +186,7 @@ fn certificates(node: &NodeId) -> (Identity, String, CertificateDer<'static>) {
 
     let key = KeyPair::generate().unwrap();
     let mut leaf = CertificateParams::default();
+    leaf.distinguished_name.push(DnType::CommonName, node.as_str());
     leaf.subject_alt_names = vec![SanType::URI(format!("kaopu:node:{node}").try_into().unwrap())];
     leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
     let certificate = leaf.signed_by(&key, &Issuer::new(ca, ca_key)).unwrap();
