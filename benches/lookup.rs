@@ -10,6 +10,7 @@
 #[path = "../tests/it/city.rs"]
 #[allow(dead_code, reason = "the tests have more use for it")]
 mod city;
+mod code;
 #[path = "../tests/it/database.rs"]
 #[allow(dead_code, unused_macros, unused_imports, reason = "the tests' harness has more than a bench needs")]
 mod database;
@@ -21,6 +22,7 @@ use std::str::FromStr as _;
 use std::time::{Duration, Instant};
 
 use city::City;
+use code::uscc;
 use database::Kind;
 use kaopu::node::lookup;
 use kaopu::node::view::View;
@@ -59,7 +61,7 @@ async fn measure(kind: Kind, rows: u64, times: u64) {
     while first < rows {
         let end = (first + SUBMISSION).min(rows);
         let statements: Vec<Verified> =
-            (first..end).map(|n| office.city.say(office.city.penalty_of(&subject(n), n))).collect();
+            (first..end).map(|n| office.city.say(office.city.penalty_of(&uscc(n), n))).collect();
         publish(&records, statements).await;
         first = end;
     }
@@ -71,11 +73,6 @@ async fn measure(kind: Kind, rows: u64, times: u64) {
     println!("{kind:?}: {} records: {}, ratio {ratio:.2}", rows * times, said(&many));
 }
 
-/// A subject of which there is one record; its key is the code.
-fn subject(n: u64) -> String {
-    format!("91340500M{n:08}X")
-}
-
 /// How long looking up took, for subjects anywhere.
 async fn look_up(office: &Office, rows: u64, times: u64) -> Vec<Duration> {
     let rules = Rules::built_in().unwrap();
@@ -84,7 +81,7 @@ async fn look_up(office: &Office, rows: u64, times: u64) -> Vec<Duration> {
     let mut took = Vec::new();
     for _ in 0..LOOK_UPS.0 + LOOK_UPS.1 {
         let (n, time) = (rng.random_range(0..rows), rng.random_range(0..times));
-        let key = if time == 0 { subject(n) } else { format!("{}-{time}", subject(n)) };
+        let key = if time == 0 { uscc(n) } else { format!("{}-{time}", uscc(n)) };
         let begun = Instant::now();
         let found = lookup::about(&office.db, &view, &key).await.unwrap();
         took.push(begun.elapsed());

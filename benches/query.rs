@@ -11,6 +11,7 @@
 #[path = "../tests/it/city.rs"]
 #[allow(dead_code, reason = "the tests have more use for it")]
 mod city;
+mod code;
 #[path = "../tests/it/database.rs"]
 #[allow(dead_code, unused_macros, unused_imports, reason = "the tests' harness has more than a bench needs")]
 mod database;
@@ -22,6 +23,7 @@ mod nginx;
 use std::time::{Duration, Instant};
 
 use city::{City, certificates};
+use code::uscc;
 use database::Kind;
 use kaopu::exchange::finding::{Ask, Came, Whom};
 use kaopu::exchange::question::About;
@@ -71,16 +73,6 @@ fn shares(mut took: Vec<Duration>) -> String {
     took.sort_unstable();
     let at = |share: f64| took[((took.len() - 1) as f64 * share) as usize];
     format!("p50 {:.1?}, p99 {:.1?}", at(0.5), at(0.99))
-}
-
-/// A code of which there is one record.
-fn uscc(n: u64) -> String {
-    const CHARACTERS: &[u8] = b"0123456789ABCDEFGHJKLMNPQRTUWXY";
-    const WEIGHTS: [usize; 17] = [1, 3, 9, 27, 19, 26, 16, 17, 20, 29, 25, 13, 8, 24, 10, 30, 28];
-    let body = format!("91340500M{n:08}");
-    let value = |c: u8| CHARACTERS.iter().position(|known| *known == c).expect("a character of codes");
-    let sum: usize = body.bytes().zip(WEIGHTS).map(|(c, weight)| value(c) * weight).sum();
-    format!("{body}{}", char::from(CHARACTERS[(31 - sum % 31) % 31]))
 }
 
 /// Two nodes, of which one asks the other.

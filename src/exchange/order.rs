@@ -55,6 +55,8 @@ struct Events<'a> {
     log: &'a LogRow,
     /// What the events of the chunk name.
     named: HashSet<Digest>,
+    /// The records that they are about.
+    places: HashSet<RecordPlace>,
     lives: Lives,
     /// What was held before the chunk.
     waiting: Waiting,
@@ -69,15 +71,17 @@ impl<'a> Events<'a> {
         let named: HashSet<Digest> =
             statements.filter_map(|statement| named(kinds.find(&statement.typ)?, statement)).collect();
         if named.is_empty() {
-            return Ok(Self { kinds, log, named, lives: Lives::default(), waiting: Waiting::default() });
+            let (places, lives, waiting) = Default::default();
+            return Ok(Self { kinds, log, named, places, lives, waiting });
         }
         let records = entries.iter().filter(|new| named.contains(&new.entry.digest));
         let records: HashSet<RecordPlace> = records.filter_map(|new| record_place(log, &new.stored)).collect();
         let digests: Vec<Digest> = named.iter().copied().collect();
         let lives = db.lives(&digests, &records).await?;
         let places = lives.lives.keys().chain(&records).chain(digests.iter().filter_map(|d| lives.place_of(d)));
-        let waiting = db.waiting(log.id, &waits_for(places)).await?;
-        Ok(Self { kinds, log, named, lives, waiting })
+        let places: HashSet<RecordPlace> = places.cloned().collect();
+        let waiting = db.waiting(log.id, &waits_for(places.iter())).await?;
+        Ok(Self { kinds, log, named, places, lives, waiting })
     }
 
     /// What becomes of an event, after all that stands before it.
@@ -106,7 +110,12 @@ impl<'a> Events<'a> {
             Stored::Accepted(verified, Projection { about: Some(place), .. }) => {
                 self.lives.take(digest, verified.statement(), RecordPlace::clone(place), at);
             }
-            _ if !self.named.contains(&digest) => {}
+            stored if !self.named.contains(&digest) => {
+                let record = matches!(stored, Stored::Accepted(..)).then(|| record_place(self.log, stored)).flatten();
+                if let Some(place) = record.filter(|place| self.places.contains(place)) {
+                    self.lives.take_version(place, at);
+                }
+            }
             Stored::Accepted(verified, _) => match record_place(self.log, &new.stored) {
                 Some(place) => self.lives.take_record(digest, verified.statement(), place, at),
                 None => drop(self.lives.targets.insert(digest, Target::Other)),

@@ -103,6 +103,11 @@ impl Lives {
     /// A record was accepted that something behind it is about.
     pub fn take_record(&mut self, digest: Digest, statement: &Statement, place: RecordPlace, at: At) {
         self.targets.insert(digest, Target::Here(Box::new(statement.clone()), place.clone()));
+        self.take_version(place, at);
+    }
+
+    /// A version of a record was accepted that itself is named by nothing here: what was withdrawn before counts no more.
+    pub fn take_version(&mut self, place: RecordPlace, at: At) {
         self.lives.entry(place).or_default().version = Some(at);
     }
 

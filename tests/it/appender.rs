@@ -82,6 +82,20 @@ on_both! {
         whole::check(&db).await;
     }
 
+    async fn more_than_one_commit_takes_goes_into_several(database: Database) {
+        let db = database.open().await;
+        let own = OwnLog::of("kaopu/340500/records/1");
+        let appender = own.start(&db).await;
+        appender.append(submission([own.descriptor(1, None)])).await.unwrap();
+        // two of them are more than one commit takes: the second waits while the first is judged
+        let submissions = (0..4_u64).map(|of| submission((0..2_500).map(|n| of * 2_500 + n).map(|n| own.penalty(n, n.into(), None))));
+        let appending = futures_util::future::join_all(submissions.map(|one| appender.append(one)));
+        let appended = tokio::time::timeout(std::time::Duration::from_secs(60), appending).await.expect("all are answered");
+        let firsts: Vec<u64> = appended.into_iter().map(|appended| appended.unwrap().first).collect();
+        assert_eq!(firsts, [1, 2_501, 5_001, 7_501]);
+        whole::check(&db).await;
+    }
+
     async fn only_the_superseded_submission_comes_back(database: Database) {
         let db = database.open().await;
         let own = OwnLog::of("kaopu/340500/records/1");

@@ -219,10 +219,13 @@ impl Draft {
             };
             let statement = verified.statement();
             let (at, kind) = ((origin.generation, index), kinds.find(&statement.typ));
-            if let Some(place) =
-                kind.filter(|_| named.contains(&verified.digest())).and_then(|kind| place_of(kind, statement))
-            {
-                lives.to_mut().take_record(verified.digest(), statement, place, at);
+            let record = kind.filter(|_| !named.is_empty() || !lives.lives.is_empty());
+            if let Some(place) = record.and_then(|kind| place_of(kind, statement)) {
+                if named.contains(&verified.digest()) {
+                    lives.to_mut().take_record(verified.digest(), statement, place, at);
+                } else if lives.lives.contains_key(&place) {
+                    lives.to_mut().take_version(place, at);
+                }
             }
             if let Some(about) = kind.and_then(|kind| kind.about.as_ref()) {
                 let place = lives.judge(about, statement, at).map_err(|why| match why {

@@ -90,8 +90,7 @@ impl Task {
         while let Some(job) = next {
             if !draft.fits(&job, entries) {
                 self.late.push_front(job);
-                draft = draft.close();
-                break;
+                return self.judge(draft, jobs).await.close();
             }
             entries += job.handed_in.statements.len();
             match draft.look_up(&self.db, &job).await {

@@ -32,6 +32,13 @@ pub fn told() -> impl Strategy<Value = Told> {
     })
 }
 
+/// A record that is withdrawn, published anew, and withdrawn by the name of its first version: nothing names the second.
+pub fn published_anew() -> Vec<Told> {
+    let (record, withdrawal) = (Ok(0), Err(0));
+    let told = [(record, 0), (withdrawal, 1), (record, 0), (withdrawal, 3)];
+    told.map(|(what, about)| Told { what, about, iat: 0, withheld: false }).to_vec()
+}
+
 #[derive(Clone, Debug)]
 pub enum Act {
     Take(usize),
