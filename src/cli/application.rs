@@ -48,7 +48,7 @@ pub enum Application {
 #[derive(Debug, clap::Args)]
 pub struct Which {
     /// The digest of the application, as `kaopu application list` shows it
-    #[arg(value_name = "DIGEST")]
+    #[arg(value_name = "DIGEST", value_parser = crate::cli::digest::digest)]
     digest: Digest,
     /// Say whether it may be said, and write nothing
     #[arg(long)]

@@ -4,6 +4,7 @@
 
 mod application;
 mod demo;
+mod digest;
 mod dispute;
 mod doctor;
 mod import;
@@ -197,7 +198,7 @@ impl Shared {
 
 /// Parses, runs, and turns the outcome into an exit code.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse_from(digest::told_apart(std::env::args_os())) {
         Ok(cli) => cli,
         Err(error) => {
             let _ = error.print();

@@ -28,7 +28,7 @@ pub enum Policy {
     /// Show each policy, what it says, and the digest of the set
     Show {
         /// A set that was in force, by its digest as a recognition or an answer names it
-        #[arg(long, value_name = "DIGEST")]
+        #[arg(long, value_name = "DIGEST", value_parser = crate::cli::digest::digest)]
         set: Option<Digest>,
     },
     /// Write the policies that come with the program into a folder, to be changed there

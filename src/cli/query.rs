@@ -54,7 +54,7 @@ pub struct Query {
     #[arg(long, value_name = "KIND", value_delimiter = ',')]
     kinds: Vec<String>,
     /// Digest of what the subject authorised this by 授权书摘要
-    #[arg(long, value_name = "DIGEST")]
+    #[arg(long, value_name = "DIGEST", value_parser = crate::cli::digest::digest)]
     authorisation: Option<Digest>,
     /// How long peers have to answer, all of them together: 5s, 800ms
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = time)]

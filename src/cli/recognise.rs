@@ -21,13 +21,13 @@ pub enum Recognise {
     /// A repair or revocation: what was decided on it, here or, of an own one, at each partner
     Show {
         /// Its digest
-        #[arg(value_name = "DIGEST")]
+        #[arg(value_name = "DIGEST", value_parser = crate::cli::digest::digest)]
         digest: Digest,
     },
     /// Decide, on what is pending or anew
     Decide {
         /// Its digest
-        #[arg(value_name = "DIGEST")]
+        #[arg(value_name = "DIGEST", value_parser = crate::cli::digest::digest)]
         digest: Digest,
         /// What is decided: recognised or refused
         #[arg(value_name = "OUTCOME", value_parser = outcome)]

@@ -36,7 +36,7 @@ pub struct Report {
     #[arg(long, value_name = "TEXT")]
     basis: String,
     /// Digest of what the subject authorised this by 授权书摘要
-    #[arg(long, value_name = "DIGEST")]
+    #[arg(long, value_name = "DIGEST", value_parser = crate::cli::digest::digest)]
     authorisation: Option<Digest>,
     /// Ask all active peers too, not only the own log and the mirrors
     #[arg(long)]

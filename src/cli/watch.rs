@@ -55,7 +55,7 @@ pub struct Add {
     #[arg(long, value_name = "DATE")]
     until: Option<Date>,
     /// Digest of what the subjects authorised this by 授权书摘要; a natural person is not followed without it
-    #[arg(long, value_name = "DIGEST")]
+    #[arg(long, value_name = "DIGEST", value_parser = crate::cli::digest::digest)]
     authorisation: Option<Digest>,
     /// Where it is told beside the inbox: notices are posted there, signed
     #[arg(long, value_name = "URL")]

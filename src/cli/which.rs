@@ -17,7 +17,7 @@ use super::{Shared, print_json, print_line};
 #[derive(Debug, clap::Args)]
 pub struct Which {
     /// The digest of what it is about, as `kaopu record CODE` shows it
-    #[arg(value_name = "DIGEST", required_unless_present_any = ["code", "subject_name"])]
+    #[arg(value_name = "DIGEST", value_parser = crate::cli::digest::digest, required_unless_present_any = ["code", "subject_name"])]
     digest: Option<Digest>,
     /// The 文号 of the record; width and kind of bracket do not matter
     #[arg(long, value_name = "文号", conflicts_with = "digest")]
@@ -76,7 +76,7 @@ pub fn day(typed: &str) -> Result<String, String> {
 
 /// A digest, or that of a file.
 pub fn digest_of(typed: &str) -> anyhow::Result<Value> {
-    if let Ok(digest) = typed.parse::<Digest>() {
+    if let Ok(digest) = super::digest::digest(typed) {
         return Ok(digest.to_string().into());
     }
     let bytes = std::fs::read(Path::new(typed))

@@ -18,7 +18,7 @@ use crate::cli::{Shared, print_json, print_line};
 #[derive(Debug, clap::Args)]
 pub struct Open {
     /// The digest of the file, as `kaopu application show` names it
-    #[arg(value_name = "DIGEST")]
+    #[arg(value_name = "DIGEST", value_parser = crate::cli::digest::digest)]
     digest: Digest,
     /// Where it is written, for its owner alone; a file that is there is never overwritten
     #[arg(long, value_name = "FILE")]

@@ -16,7 +16,7 @@ pub struct Decide {
     #[command(flatten)]
     which: Which,
     /// A repair of the record that this node has said already; else it is said now
-    #[arg(long, value_name = "DIGEST", conflicts_with_all = ["of", "authority", "reason", "document", "decided", "effective", "until"])]
+    #[arg(long, value_name = "DIGEST", value_parser = crate::cli::digest::digest, conflicts_with_all = ["of", "authority", "reason", "document", "decided", "effective", "until"])]
     repair: Option<Digest>,
     /// 修复类型; what was applied for where it is not said
     #[arg(long = "type", id = "of", value_name = "TYPE", value_parser = PossibleValuesParser::new(["终止公示", "移出名单", "信用评价修复", "暂时屏蔽"]))]

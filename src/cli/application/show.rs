@@ -24,7 +24,7 @@ pub struct List {
 #[derive(Debug, clap::Args)]
 pub struct Show {
     /// Its digest
-    #[arg(value_name = "DIGEST")]
+    #[arg(value_name = "DIGEST", value_parser = crate::cli::digest::digest)]
     digest: Digest,
 }
 

@@ -11,6 +11,7 @@ use kaopu::statement::{Digest, Kinds};
 use kaopu::trust::descriptor::spoken;
 use serde_json::json;
 
+use super::super::digest::digest;
 use super::super::{Shared, print_json, print_line};
 
 /// The largest evidence file that is read, in bytes.
@@ -22,7 +23,7 @@ pub struct CheckReport {
     /// The evidence file, as it came with the report
     file: PathBuf,
     /// What the QR code of the report says: kaopu:report:… or the digest alone
-    #[arg(long, value_name = "DIGEST", value_parser = digest_of_qr)]
+    #[arg(long, value_name = "DIGEST", value_parser = shown)]
     digest: Option<Digest>,
     /// The fingerprint of a city's descriptor as it was read out to you: 30 digits, or the whole of it; for each city
     #[arg(long, value_name = "FINGERPRINT")]
@@ -30,6 +31,11 @@ pub struct CheckReport {
     /// A folder with schemas of further kinds
     #[arg(long, value_name = "FOLDER")]
     schemas: Option<PathBuf>,
+}
+
+/// What a QR code says, or the digest alone.
+fn shown(typed: &str) -> Result<Digest, String> {
+    digest(typed).or_else(|_| digest_of_qr(typed).map_err(|error| error.to_string()))
 }
 
 impl CheckReport {
