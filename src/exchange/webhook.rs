@@ -151,11 +151,7 @@ fn words(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return "it took too long to answer".to_owned();
     }
-    let mut reason: &dyn std::error::Error = error;
-    while let Some(source) = reason.source() {
-        reason = source;
-    }
-    reason.to_string()
+    super::reply::words(error)
 }
 
 #[cfg(test)]
