@@ -10,10 +10,10 @@
 #[path = "../tests/it/city.rs"]
 #[allow(dead_code, reason = "the tests have more use for it")]
 mod city;
-mod code;
 #[path = "../tests/it/database.rs"]
 #[allow(dead_code, unused_macros, unused_imports, reason = "the tests' harness has more than a bench needs")]
 mod database;
+mod filled;
 #[path = "../tests/it/line.rs"]
 #[allow(dead_code, reason = "the tests have more use for it")]
 mod line;
@@ -22,34 +22,28 @@ use std::str::FromStr as _;
 use std::time::{Duration, Instant};
 
 use city::City;
-use code::uscc;
 use database::Kind;
+use filled::{databases, fill, uscc};
 use kaopu::node::lookup;
 use kaopu::node::view::View;
 use kaopu::record::Rules;
-use kaopu::statement::Verified;
-use line::{Office, publish};
+use line::Office;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 
-/// Statements in one submission.
-const SUBMISSION: u64 = 4096;
 /// Look-ups before those that count, and those.
 const LOOK_UPS: (usize, usize) = (2_000, 10_000);
 
 fn main() {
     let number = |name, or| std::env::var(name).map_or(or, |value| value.parse().expect("a number"));
     let (rows, times) = (number("KAOPU_ROWS", 100_000), number("KAOPU_TIMES", 100));
-    let only = std::env::var("KAOPU_STORE").unwrap_or_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        for kind in [Kind::Sqlite, Kind::DurablePostgres] {
-            if only.is_empty() || format!("{kind:?}").eq_ignore_ascii_case(&only) {
-                Box::pin(measure(kind, rows, times)).await;
-            }
+        for kind in databases() {
+            Box::pin(measure(kind, rows, times)).await;
         }
     });
 }
@@ -57,14 +51,7 @@ fn main() {
 async fn measure(kind: Kind, rows: u64, times: u64) {
     let office = Office::in_a(kind, City::new("340500", "https://127.0.0.1:1")).await;
     let records = office.publishes().await;
-    let mut first = 0;
-    while first < rows {
-        let end = (first + SUBMISSION).min(rows);
-        let statements: Vec<Verified> =
-            (first..end).map(|n| office.city.say(office.city.penalty_of(&uscc(n), n))).collect();
-        publish(&records, statements).await;
-        first = end;
-    }
+    fill(&office.city, &records, rows).await;
     let few = look_up(&office, rows, 1).await;
     println!("{kind:?}: {rows} records: {}", said(&few));
     copy(kind, office.database.url(), rows, times).await;

@@ -11,10 +11,10 @@
 #[path = "../tests/it/city.rs"]
 #[allow(dead_code, reason = "the tests have more use for it")]
 mod city;
-mod code;
 #[path = "../tests/it/database.rs"]
 #[allow(dead_code, unused_macros, unused_imports, reason = "the tests' harness has more than a bench needs")]
 mod database;
+mod filled;
 #[path = "../tests/it/line.rs"]
 #[allow(dead_code, reason = "the tests have more use for it")]
 mod line;
@@ -23,18 +23,16 @@ mod nginx;
 use std::time::{Duration, Instant};
 
 use city::{City, certificates};
-use code::uscc;
 use database::Kind;
+use filled::{databases, fill, uscc};
 use kaopu::exchange::finding::{Ask, Came, Whom};
 use kaopu::exchange::question::About;
 use kaopu::http::Limits;
 use kaopu::record::Purpose;
-use kaopu::statement::{NodeId, Verified};
-use line::{Office, place, publish};
+use kaopu::statement::NodeId;
+use line::{Office, place};
 use nginx::Nginx;
 
-/// Statements in one submission.
-const SUBMISSION: u64 = 4096;
 /// The share of nginx's rate that queries are to reach.
 const GOAL: f64 = 0.15;
 
@@ -42,13 +40,10 @@ fn main() {
     let number = |name, or| std::env::var(name).map_or(or, |value| value.parse().expect("a number"));
     let (rows, seconds) = (number("KAOPU_ROWS", 100_000), number("KAOPU_SECONDS", 10));
     let (flight, time) = (number("KAOPU_FLIGHT", 64), Duration::from_secs(seconds));
-    let only = std::env::var("KAOPU_STORE").unwrap_or_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        for kind in [Kind::Sqlite, Kind::DurablePostgres] {
-            if only.is_empty() || format!("{kind:?}").eq_ignore_ascii_case(&only) {
-                Box::pin(measure(kind, rows, flight, time)).await;
-            }
+        for kind in databases() {
+            Box::pin(measure(kind, rows, flight, time)).await;
         }
     });
 }
@@ -96,14 +91,7 @@ impl Line {
         let records = asked.publishes().await;
         asker.exchanges().await;
         asked.exchanges().await;
-        let mut first = 0;
-        while first < rows {
-            let end = (first + SUBMISSION).min(rows);
-            let statements: Vec<Verified> =
-                (first..end).map(|n| asked.city.say(asked.city.penalty_of(&uscc(n), n))).collect();
-            publish(&records, statements).await;
-            first = end;
-        }
+        fill(&asked.city, &records, rows).await;
         let limits = Limits { per_second: u32::MAX, in_flight: 1024, ..Limits::default() };
         asked.serve_within(tcp, limits);
         Self { asked, asker, pem, rows }
