@@ -134,7 +134,7 @@ async fn mirrors_agree_on_events_whenever_they_could_judge_them() {
     });
     // the stories told of everything
     for verdict in ["accepted", "refused", "held", "unread"] {
-        assert!(seen.get(verdict).is_some_and(|count| *count > 20), "{seen:?}");
+        assert!(seen.get(verdict).is_some_and(|count| *count > 5), "{seen:?}");
     }
 }
 
