@@ -3,6 +3,7 @@
 //! Nothing is staged: each node is made, introduced, fed and served by the commands that an administrator and a clerk
 //! would type. The demo itself only looks into the five stores and says what it sees there.
 
+mod application;
 mod ceremony;
 mod folder;
 mod look_up;
@@ -97,6 +98,8 @@ async fn show(folder: &Folder, exit: bool, running: &mut Option<Running>) -> Res
     look_up::show(folder, &SITES[0]).await?;
     say("");
     repair::show(folder).await?;
+    say("");
+    application::show(folder).await?;
     say("");
     repair::report(folder).await?;
     if exit {

@@ -26,6 +26,10 @@ fn a_demo_that_is_killed_when_all_is_in_step_leaves_no_node_behind() {
     }
     let all = said.join("\n");
     assert!(all.contains("All five nodes hold the same five logs"), "{all}");
+    for both in ["310107 上海市普陀区 sees it: decided 已修复", "341100 滁州市 sees it: decided 已修复"]
+    {
+        assert!(all.contains(both), "{both}: {all}");
+    }
     let nodes: Vec<SocketAddr> = said
         .iter()
         .filter_map(|line| line.split_once(" serves on https://"))

@@ -14,7 +14,7 @@ use super::nodes::{self, SITES, Site};
 use crate::cli::print_line as say;
 
 /// Who compares fingerprints at each node, and who agrees.
-const PERSONS: [&str; 2] = ["wang.wei", "li.na"];
+pub const PERSONS: [&str; 2] = ["wang.wei", "li.na"];
 /// What both have; these nodes hold nothing but inventions.
 const SECRET: &str = "示例口令：只用于演示";
 /// Pairs that go through it side by side.

@@ -45,15 +45,11 @@ pub async fn lay_out_policy(folder: &Folder) -> Result<()> {
 pub async fn show(folder: &Folder) -> Result<()> {
     let issuer = &SITES[1];
     let (code, name) = samples::ENTERPRISE;
-    let records = nodes::record(folder, issuer, code).await?;
-    let penalty = records.iter().find(|record| {
-        record["issuer"] == issuer.id && record["kind"] == "penalty" && record["status"] != "superseded"
-    });
-    let Some(penalty) = penalty else {
+    let Some(penalty) = standing_penalty(folder, issuer, code).await? else {
         say(&format!("The penalty of {} {} was repaired in an earlier demo.", issuer.id, issuer.name));
         return Ok(());
     };
-    let (digest, number) = (text(penalty, "digest"), text(&penalty["body"], "number"));
+    let (digest, number) = (text(&penalty, "digest"), text(&penalty["body"], "number"));
     say(&format!("{} {} repairs 信用修复 {number} of {name}:", issuer.id, issuer.name));
     let authority = text(&penalty["body"], "authority");
     let words = [
@@ -86,6 +82,14 @@ pub async fn show(folder: &Folder) -> Result<()> {
     ));
     say(&format!("  {} recognise show -c {} {repair}", this_program(), folder.config(issuer)));
     Ok(())
+}
+
+/// The penalty of a city about the enterprise, where that was not repaired in an earlier demo.
+pub async fn standing_penalty(folder: &Folder, issuer: &Site, code: &str) -> Result<Option<Value>> {
+    let mut records = nodes::record(folder, issuer, code).await?.into_iter();
+    Ok(records.find(|record| {
+        record["issuer"] == issuer.id && record["kind"] == "penalty" && record["status"] != "superseded"
+    }))
 }
 
 /// Prints the enterprise's report over all regions, and checks it as anybody could.
@@ -130,6 +134,7 @@ async fn decided(folder: &Folder, issuer: &Site, repair: &str) -> Result<Vec<Val
     }
 }
 
-fn text<'v>(value: &'v Value, member: &str) -> &'v str {
+/// A member of a result; nothing where it is not there.
+pub fn text<'v>(value: &'v Value, member: &str) -> &'v str {
     value[member].as_str().unwrap_or_default()
 }
