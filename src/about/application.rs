@@ -148,10 +148,11 @@ impl Application {
         all
     }
 
-    /// When it was rejected or decided, seconds since 1970.
+    /// When it was rejected or decided, or taken back by then; seconds since 1970.
     pub fn ended(&self) -> Option<i64> {
-        let last = self.said.iter().find(|(_, statement)| stage(statement).is_some_and(Stage::is_last));
-        last.map(|(_, statement)| statement.iat)
+        let ends = || self.said.iter().filter(|(_, said)| stage(said).is_some_and(Stage::is_last));
+        let of_decider = ends().find(|(_, said)| stage(said).map(side) == Some(Side::Decider));
+        of_decider.or_else(|| ends().next()).map(|(_, said)| said.iat)
     }
 }
 
@@ -217,15 +218,18 @@ mod tests {
             (2, said("310107", 10, 1, &json!({"stage": "filed"}))),
             (3, said("310107", 5, 1, &json!({"stage": "filed"}))),
             (9, said("340500", 5, 4, &json!({"stage": "accepted"}))),
+            // taken back before it was heard that it was rejected
+            (8, said("310107", 45, 2, &json!({"stage": "withdrawn"}))),
+            (4, said("310107", 60, 3, &json!({"stage": "withdrawn"}))),
         ];
         let told =
             told.map(|(n, statement)| OfApplication { digest: Digest([n; 32]), statement, place: place.clone() });
         let all = Application::all(told.to_vec());
         assert_eq!(all.iter().map(|one| one.digest.0[0]).collect::<Vec<_>>(), [3, 2]);
         let one = &all[1];
-        assert_eq!(one.said.iter().map(|(digest, _)| digest.0[0]).collect::<Vec<_>>(), [2, 5, 6, 7]);
+        assert_eq!(one.said.iter().map(|(digest, _)| digest.0[0]).collect::<Vec<_>>(), [2, 5, 6, 8, 7]);
         let files: Vec<u64> = one.attachments().iter().map(|file| file.size).collect();
-        assert_eq!((files, one.ended()), (vec![8, 9], Some(50)));
+        assert_eq!((files, one.ended(), all[0].ended()), (vec![8, 9], Some(50), Some(60)));
         assert_eq!((one.window().as_str(), one.decider().as_str()), ("310107", "340500"));
     }
 }

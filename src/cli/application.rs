@@ -34,6 +34,8 @@ pub enum Application {
     Extend(WithReason),
     /// Send an application back, or refuse the repair 不予受理、不予修复
     Reject(WithReason),
+    /// Take back an application that was filed here: the applicant has changed their mind 撤回申请
+    Withdraw(WithReason),
     /// Grant the repair: it is said together with the end of the application 同意修复
     Decide(Box<decide::Decide>),
     /// List applications that are under way, with who acts next and by which day
@@ -114,6 +116,9 @@ impl Application {
             }
             Self::Reject(WithReason { which, reason }) => {
                 which.say(shared, node, Stage::Rejected, Some(reason), None).await
+            }
+            Self::Withdraw(WithReason { which, reason }) => {
+                which.say(shared, node, Stage::Withdrawn, Some(reason), None).await
             }
             Self::List(list) => list.run(shared, node).await,
             Self::Show(show) => show.run(shared, node).await,

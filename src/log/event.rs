@@ -232,7 +232,7 @@ impl Before<'_> {
         })
     }
 
-    /// The stages of an application: filed and supplied at the window, the others by the record's issuer.
+    /// The stages of an application: filed, supplied and withdrawn at the window, the others by the record's issuer.
     fn application(&self, event: &Statement, target: &Statement, place: &RecordPlace) -> Result<(), NotAbout> {
         let stage = |statement: &Statement| statement.body.get("stage").and_then(|s| s.as_str()).map(str::to_owned);
         let (this, about_record) = (stage(event).unwrap_or_default(), target.typ.kind == place.kind);
@@ -240,24 +240,22 @@ impl Before<'_> {
         let fits = match this.as_str() {
             "filed" => about_record && !by_issuer,
             _ if about_record || stage(target).as_deref() != Some("filed") => false,
-            "supplied" => event.iss == target.iss,
+            "supplied" | "withdrawn" => event.iss == target.iss,
             _ => by_issuer,
         };
-        let filed = event.refs.first();
-        let issuers = self.said("application").filter(|said| said.statement.iss == place.issuer);
-        let about_this = issuers.filter(|said| said.statement.refs.first() == filed);
+        // what each side says follows from its own log alone; what the two say to each other does not
+        let own = self.said("application").filter(|said| said.statement.iss == event.iss && said.at < self.at);
+        let about_this = own.filter(|said| said.statement.refs.first() == event.refs.first());
         let before: Vec<String> = about_this.filter_map(|said| stage(&said.statement)).collect();
         let was = |stage: &str| before.iter().any(|before| before == stage);
-        // what only the issuer says follows from its own log alone; what it and the window say to each other does not
-        let follows = !by_issuer
-            || !was("rejected")
-                && !was("decided")
-                && match this.as_str() {
-                    "accepted" => !was("accepted"),
-                    "extended" => was("accepted") && !was("extended"),
-                    "decided" => was("accepted"),
-                    _ => true,
-                };
+        let ended = ["rejected", "decided", "withdrawn"].into_iter().any(was);
+        let follows = !ended
+            && match this.as_str() {
+                "accepted" => !was("accepted"),
+                "extended" => was("accepted") && !was("extended"),
+                "decided" => was("accepted"),
+                _ => true,
+            };
         if fits && follows { Ok(()) } else { Err(NotAbout::Stage) }
     }
 }

@@ -49,6 +49,9 @@ pub enum NotNow {
     /// It was rejected or decided.
     #[error("the application is at its end 该申请已办结")]
     Ended,
+    /// The window took it back.
+    #[error("the window has taken the application back: nothing is decided on it any more 申请人已撤回该申请")]
+    TakenBack,
     /// It was accepted.
     #[error("the application was accepted already 该申请已受理")]
     Accepted,
@@ -70,6 +73,7 @@ pub enum NotNow {
 struct Sides {
     filed: Option<Step>,
     supplied: Vec<Step>,
+    withdrawn: bool,
     issuers: Vec<Step>,
 }
 
@@ -82,7 +86,10 @@ impl Step {
 
 /// Who says this.
 pub fn side(stage: Stage) -> Side {
-    if matches!(stage, Stage::Filed | Stage::Supplied) { Side::Window } else { Side::Decider }
+    match stage {
+        Stage::Filed | Stage::Supplied | Stage::Withdrawn => Side::Window,
+        Stage::Accepted | Stage::More | Stage::Extended | Stage::Rejected | Stage::Decided => Side::Decider,
+    }
 }
 
 impl Course {
@@ -92,7 +99,7 @@ impl Course {
         let filed = sides.filed?;
         let stage = sides.stage();
         let (next, deadline) = match stage {
-            Stage::Rejected | Stage::Decided => (None, None),
+            Stage::Rejected | Stage::Decided | Stage::Withdrawn => (None, None),
             Stage::More => {
                 let asked = sides.asked().last().copied().unwrap_or(filed);
                 let stated = asked.until.map(|date| Deadline { date, certain: true });
@@ -119,10 +126,13 @@ pub fn may_follow(steps: &[Step], stage: Stage) -> Result<(), NotNow> {
     if sides.issuers.iter().any(|step| step.stage.is_last()) {
         return Err(NotNow::Ended);
     }
+    if sides.withdrawn {
+        return Err(NotNow::TakenBack);
+    }
     let waits = sides.waits();
     match stage {
         Stage::Supplied if !waits => Err(NotNow::NotAsked),
-        Stage::Filed | Stage::Supplied | Stage::Rejected => Ok(()),
+        Stage::Filed | Stage::Supplied | Stage::Rejected | Stage::Withdrawn => Ok(()),
         Stage::Accepted if sides.was(Stage::Accepted) => Err(NotNow::Accepted),
         Stage::Decided | Stage::Extended if !sides.was(Stage::Accepted) => Err(NotNow::NotAccepted),
         Stage::Extended if sides.was(Stage::Extended) => Err(NotNow::Extended),
@@ -138,6 +148,7 @@ impl Sides {
         Self {
             filed: of(Stage::Filed).next(),
             supplied: of(Stage::Supplied).collect(),
+            withdrawn: of(Stage::Withdrawn).next().is_some(),
             issuers: steps.iter().copied().filter(|step| step.side() == Side::Decider).collect(),
         }
     }
@@ -156,8 +167,12 @@ impl Sides {
     }
 
     fn stage(&self) -> Stage {
+        // each side may say its end before it hears of the other's: what was decided stands, since its repair does
         if let Some(last) = self.issuers.iter().find(|step| step.stage.is_last()) {
             return last.stage;
+        }
+        if self.withdrawn {
+            return Stage::Withdrawn;
         }
         match (self.waits(), self.was(Stage::Accepted)) {
             (true, _) => Stage::More,
@@ -252,16 +267,26 @@ mod tests {
         // a year that nobody knows yet
         let beyond = course(&[(Filed, "2031-07-07")]).deadline.unwrap();
         assert_eq!((beyond.date, beyond.certain), (day("2031-07-09"), false));
-        for last in [Stage::Rejected, Stage::Decided] {
+        for last in [Stage::Rejected, Stage::Decided, Stage::Withdrawn] {
             let ended = course(&[(Filed, "2026-07-07"), (Accepted, "2026-07-08"), (last, "2026-07-09")]);
             assert_eq!(ended, Course { stage: last, next: None, deadline: None });
+        }
+        // while the window was asked, too
+        let asked = course(&[(Filed, "2026-07-07"), (More, "2026-07-08"), (Stage::Withdrawn, "2026-07-09")]);
+        assert_eq!(asked, Course { stage: Stage::Withdrawn, next: None, deadline: None });
+        // neither heard of the other: whatever the clocks say, the decision stands
+        for last in [Stage::Rejected, Stage::Decided] {
+            for told in [[last, Stage::Withdrawn], [Stage::Withdrawn, last]] {
+                let both = course(&[(Filed, "2026-07-07"), (told[0], "2026-07-08"), (told[1], "2026-07-09")]);
+                assert_eq!(both, Course { stage: last, next: None, deadline: None }, "{told:?}");
+            }
         }
         assert_eq!(Course::of(&[], &calendar, &rules.deadlines), None);
     }
 
     #[test]
     fn each_stage_out_of_its_order_has_a_reason_of_its_own() {
-        use Stage::{Accepted, Decided, Extended, Filed, More, Rejected, Supplied};
+        use Stage::{Accepted, Decided, Extended, Filed, More, Rejected, Supplied, Withdrawn};
         let on = "2026-07-07";
         let may = |told: &[Stage], stage| {
             let told: Vec<(Stage, &str)> = told.iter().map(|stage| (*stage, on)).collect();
@@ -286,13 +311,19 @@ mod tests {
             (&[Filed, Accepted, Extended], Extended, Err(NotNow::Extended)),
             (&[Filed, Accepted, More], Decided, Err(NotNow::Asked)),
             (&[Filed, Accepted, More], Rejected, Ok(())),
+            (&[Filed], Withdrawn, Ok(())),
+            (&[Filed, More], Withdrawn, Ok(())),
+            (&[Filed, More, Supplied], Withdrawn, Ok(())),
+            (&[Filed, Accepted, Extended], Withdrawn, Ok(())),
         ] {
             assert_eq!(may(told, stage), expected, "{told:?} {stage:?}");
         }
-        for stage in [Accepted, More, Extended, Rejected, Decided, Supplied] {
+        for stage in [Accepted, More, Extended, Rejected, Decided, Supplied, Withdrawn] {
             for last in [Rejected, Decided] {
                 assert_eq!(may(&[Filed, Accepted, last], stage), Err(NotNow::Ended), "{stage:?}");
+                assert_eq!(may(&[Filed, Accepted, Withdrawn, last], stage), Err(NotNow::Ended), "{stage:?}");
             }
+            assert_eq!(may(&[Filed, Accepted, Withdrawn], stage), Err(NotNow::TakenBack), "{stage:?}");
         }
     }
 }

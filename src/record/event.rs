@@ -144,6 +144,8 @@ pub enum Stage {
     Rejected,
     /// 已决定: the repair says how.
     Decided,
+    /// 已撤回: the window takes it back, for the applicant.
+    Withdrawn,
 }
 
 impl Event {
@@ -228,8 +230,16 @@ impl RecognitionOutcome {
 }
 
 impl Stage {
-    const ALL: [Self; 7] =
-        [Self::Filed, Self::Supplied, Self::Accepted, Self::More, Self::Extended, Self::Rejected, Self::Decided];
+    const ALL: [Self; 8] = [
+        Self::Filed,
+        Self::Supplied,
+        Self::Accepted,
+        Self::More,
+        Self::Extended,
+        Self::Rejected,
+        Self::Decided,
+        Self::Withdrawn,
+    ];
 
     /// By the word of the body.
     pub fn parse(text: &str) -> Option<Self> {
@@ -246,6 +256,7 @@ impl Stage {
             Self::Extended => "extended",
             Self::Rejected => "rejected",
             Self::Decided => "decided",
+            Self::Withdrawn => "withdrawn",
         }
     }
 
@@ -259,12 +270,13 @@ impl Stage {
             Self::Extended => "已延期",
             Self::Rejected => "不予修复",
             Self::Decided => "已修复",
+            Self::Withdrawn => "已撤回",
         }
     }
 
     /// Nothing follows.
     pub fn is_last(self) -> bool {
-        matches!(self, Self::Rejected | Self::Decided)
+        matches!(self, Self::Rejected | Self::Decided | Self::Withdrawn)
     }
 }
 

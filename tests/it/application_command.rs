@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::acts::{penalties::row, publish};
 use crate::federation::{Federation, Node, said, until};
+use crate::figures::local;
 
 const CODE: &str = "91350100M000100Y43";
 
@@ -105,4 +106,31 @@ fn a_clerk_files_what_a_clerk_of_another_city_decides() {
     let told = window.done(&["application", "show", application]);
     assert!(told.contains("已修复") && told.contains("信用承诺书"), "{told}");
     assert!(refused(window, &["application", "show", &digest]).contains("未找到该申请"));
+    let back = ["application", "withdraw", application, "--reason", "申请人撤回"];
+    assert!(refused(window, &back).contains("该申请已办结"));
+
+    // an enterprise that changes its mind
+    let file = ["application", "file", "--number", "示罚〔2026〕2号", "--code", CODE, "--type", "终止公示"];
+    let other = window.json(&file)["digest"].as_str().unwrap().to_owned();
+    until("the second one is at the other city", || stage(decider, &other) == "filed");
+    let by = ["--as", "wang.wu", "--secret-file", secret.to_str().unwrap()];
+    let theirs = [&["application", "withdraw", &other, "--reason", "示例"][..], &by].concat();
+    assert!(refused(decider, &theirs).contains("只有受理窗口可以补正或撤回"));
+    let waits = |node: &Node| {
+        let status = node.json(&["status"])["applications"].clone();
+        (status["waiting"].clone(), status["elsewhere"].clone())
+    };
+    assert_eq!((waits(window), waits(decider)), ((json!(0), json!(1)), (json!(1), json!(0))));
+    assert_eq!(window.run(&["application", "withdraw", &other]).status.code(), Some(2), "without a reason");
+    let taken = window.json(&["application", "withdraw", &other, "--reason", "申请人撤回"]);
+    assert_eq!(taken["body"]["stage"], "withdrawn");
+    until("the other city knows", || stage(decider, &other) == "withdrawn");
+    assert_eq!((waits(window), waits(decider)), ((json!(0), json!(0)), (json!(0), json!(0))));
+    for node in [window, decider] {
+        assert_eq!(node.json(&["application", "list"]), json!([]));
+        assert!(local(node, "/metrics").lines().any(|line| line == "kaopu_applications_waiting 0"));
+    }
+    let behind = [&["application", "accept", &other][..], &by].concat();
+    assert!(refused(decider, &behind).contains("申请人已撤回该申请"));
+    assert!(window.done(&["application", "show", &other]).contains("已撤回"));
 }

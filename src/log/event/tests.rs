@@ -241,4 +241,15 @@ fn an_application_goes_from_the_window_to_the_issuer_and_back() {
     assert_eq!(say("s", OTHER, "f", "supplied"), None);
     assert_eq!(say("d", ISSUER, "f", "decided"), None);
     assert_eq!(say("e", ISSUER, "f", "rejected"), Some("stage"));
+    // who filed it takes it back, once, and says nothing of it behind that; the other side's log tells nothing of that
+    for (iss, about) in [("310107", "f"), (ISSUER, "f"), (OTHER, "a"), (OTHER, "record")] {
+        assert_eq!(say("n", iss, about, "withdrawn"), Some("stage"), "{iss}: {about}");
+    }
+    assert_eq!(say("w", OTHER, "f", "withdrawn"), None);
+    for behind in ["withdrawn", "supplied"] {
+        assert_eq!(say("n", OTHER, "f", behind), Some("stage"), "{behind}");
+    }
+    assert_eq!(say("g", OTHER, "record", "filed"), None);
+    assert_eq!(say("v", OTHER, "g", "withdrawn"), None);
+    assert_eq!(say("h", ISSUER, "g", "accepted"), None);
 }

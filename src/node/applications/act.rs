@@ -75,7 +75,7 @@ impl Applications {
         Box::pin(self.say(&Named::Digest(*digest), body, files, filed, application.decider(), rehearsal)).await
     }
 
-    /// Accepts, asks for more until a day, extends the time, or rejects.
+    /// Accepts, asks for more until a day, extends the time or rejects; or takes back, at the window.
     pub async fn step(
         &self,
         digest: &Digest,

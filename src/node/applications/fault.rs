@@ -18,7 +18,9 @@ pub enum ApplicationError {
     )]
     Unknown(Digest),
     /// It was filed elsewhere.
-    #[error("the application was filed at {0}: only that window supplies more 只有受理窗口可以补正")]
+    #[error(
+        "the application was filed at {0}: only that window supplies more or takes it back 只有受理窗口可以补正或撤回"
+    )]
     NotTheWindow(NodeId),
     /// Another node's record.
     #[error("the record is {0}'s: only that node decides on the application 谁认定谁修复")]

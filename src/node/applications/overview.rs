@@ -13,6 +13,7 @@ use crate::clock::date_of;
 use crate::log::event::{Lives, Target};
 use crate::node::status::time;
 use crate::record::application::{Course, Side, Step};
+use crate::record::event::Stage;
 use crate::statement::{Digest, NodeId, Statement};
 use crate::store::attachment::AttachmentRow;
 
@@ -42,7 +43,7 @@ pub struct Overview {
     pub subject: Option<String>,
     /// The name of its subject.
     pub name: Option<String>,
-    /// `filed`, `more`, `supplied`, `accepted`, `extended`, `rejected` or `decided`.
+    /// `filed`, `more`, `supplied`, `accepted`, `extended`, `rejected`, `decided` or `withdrawn`.
     pub stage: &'static str,
     /// The same in Chinese.
     pub title: &'static str,
@@ -136,8 +137,9 @@ impl Applications {
         let mut steps = Vec::new();
         for (digest, statement) in &application.said {
             let Some(step) = step(statement) else { continue };
-            // of what was due before it, if it is that side's to do
-            let before = course(&told).filter(|before| before.next == Some(step.side()));
+            // of what was due before it, if it is that side's to do; taking back is not due
+            let does = |before: &Course| before.next == Some(step.side()) && step.stage != Stage::Withdrawn;
+            let before = course(&told).filter(does);
             steps.push(told_step(*digest, statement, &step, before));
             told.push(step);
         }
@@ -152,7 +154,7 @@ impl Applications {
         });
         let title = self.kinds.newest(&application.place.kind).map(|kind| kind.title.clone());
         let filed = |member: &str| application.filed.body.get(member).and_then(Value::as_str).map(str::to_owned);
-        let repair = application.said.iter().filter(|(_, it)| stage(it).is_some_and(|stage| stage.is_last()));
+        let repair = application.said.iter().filter(|(_, it)| stage(it) == Some(Stage::Decided));
         let repair = repair.filter_map(|(_, it)| it.body.get("repair")?.as_str()).next().map(str::to_owned);
         let subject = application.filed.sub.as_ref();
         let attachments = application.attachments();

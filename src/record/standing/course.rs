@@ -20,6 +20,8 @@ pub(super) struct Life<'a> {
     recognitions: Vec<&'a Said>,
     /// Applications as they were filed, by whoever did.
     filed: Vec<&'a Said>,
+    /// What was said of taking one back, by whoever did.
+    taken_back: Vec<&'a Said>,
 }
 
 /// A repair by the record's issuer.
@@ -46,6 +48,7 @@ impl<'a> Life<'a> {
             issuers: in_order(&|s| s.by == facts.issuer && !matches!(s.event, Event::Recognition { .. })),
             recognitions: in_order(&|s| s.by == *viewpoint && matches!(s.event, Event::Recognition { .. })),
             filed: in_order(&|s| matches!(s.event, Event::Application { stage: Stage::Filed, .. })),
+            taken_back: in_order(&|s| matches!(s.event, Event::Application { stage: Stage::Withdrawn, .. })),
         }
     }
 
@@ -146,15 +149,19 @@ impl<'a> Life<'a> {
         });
         waiting.or_else(|| {
             let under_way = |filed: &&&Said| {
-                let newest = self.issuers.iter().rev().find_map(|said| match said.event {
+                let stage = |said: &Said| match said.event {
                     Event::Application { stage, of: Some(of), on } if of == filed.digest && on <= day => Some(stage),
                     _ => None,
-                });
+                };
+                let newest = self.issuers.iter().rev().find_map(|said| stage(said));
                 let begun = matches!(filed.event, Event::Application { on, .. } if on <= day);
+                if self.taken_back.iter().any(|said| said.by == filed.by && stage(said).is_some()) {
+                    return false;
+                }
                 // anybody may file: it is under way once the issuer says so
                 match newest {
                     None => begun && filed.by == self.facts.issuer,
-                    Some(stage) => !matches!(stage, Stage::Rejected | Stage::Decided),
+                    Some(stage) => !stage.is_last(),
                 }
             };
             let application = self.filed.iter().rev().find(under_way)?.digest;

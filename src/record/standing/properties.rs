@@ -28,7 +28,13 @@ fn an_event() -> impl Strategy<Value = Event> {
         1 => Just(RecognitionOutcome::Refused),
         1 => Just(RecognitionOutcome::Pending)
     ];
-    let stage = prop_oneof![Just(Stage::Accepted), Just(Stage::More), Just(Stage::Rejected), Just(Stage::Decided)];
+    let stage = prop_oneof![
+        Just(Stage::Accepted),
+        Just(Stage::More),
+        Just(Stage::Rejected),
+        Just(Stage::Decided),
+        Just(Stage::Withdrawn)
+    ];
     prop_oneof![
         1 => proptest::option::of(a_day()).prop_map(|decided| Event::Withdrawal { decided }),
         3 => a_day().prop_map(|raised| Event::Dispute { raised }),

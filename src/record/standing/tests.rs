@@ -269,7 +269,12 @@ fn an_application_marks_once_the_issuer_has_it() {
     assert_eq!(mark(&[filed.clone(), stage(2, Stage::Accepted)]), applied);
     assert_eq!(mark(&[stage(3, Stage::More), filed.clone(), stage(2, Stage::Accepted)]), applied);
     assert_eq!(mark(&[filed.clone(), stage(2, Stage::Accepted), stage(3, Stage::Rejected)]), None);
-    assert_eq!(mark(&[filed, stage(2, Stage::Accepted), stage(3, Stage::Decided)]), None);
+    assert_eq!(mark(&[filed.clone(), stage(2, Stage::Accepted), stage(3, Stage::Decided)]), None);
+    // who filed it takes it back, and no third
+    for (by, expected) in [(PARTNER, None), ("341200", applied)] {
+        let back = said(by, 4, Event::Application { stage: Stage::Withdrawn, of: Some(digest(1)), on });
+        assert_eq!(mark(&[filed.clone(), stage(2, Stage::Accepted), back]), expected, "{by}");
+    }
 }
 
 #[test]
