@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use kaopu::clock::Clock;
 use kaopu::node::applications::UnderWay;
+use kaopu::node::hold::HeldUploads;
 use kaopu::node::recognise::Awaited;
 use kaopu::node::settings::Settings;
 use kaopu::node::status::{LogStatus, PeerStatus, Status};
@@ -52,6 +53,7 @@ fn tell(status: &Status) {
     }
     tell_recognition(&status.recognition);
     tell_applications(&status.applications);
+    tell_held(&status.held);
     for log in &status.logs {
         tell_log(log);
     }
@@ -83,6 +85,17 @@ fn tell_applications(under_way: &UnderWay) {
             under_way.waiting, under_way.elsewhere
         )),
         None => {}
+    }
+}
+
+fn tell_held(held: &HeldUploads) {
+    match (&held.words, held.first.first()) {
+        (Some(words), _) => print_line(&format!("! {words}")),
+        (None, Some(first)) => print_line(&format!(
+            "held uploads that wait for a second person 待复核: {}, the first until {}; `kaopu upload list` shows them",
+            held.waiting, first.until
+        )),
+        (None, None) => {}
     }
 }
 

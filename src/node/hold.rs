@@ -1,15 +1,19 @@
 //! Uploads that wait for a second person (复核): whoever held one and whoever approves it are two persons of this node, and what
 //! nobody decides on in time is dropped.
 
+mod waiting;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::sleep;
 
+pub use self::waiting::{HeldOne, HeldUploads, NAMED};
 use super::Node;
 use super::accounts::Person;
 use super::peers::Peers;
+use super::settings::Settings;
 use super::status::time;
 use crate::clock::Clock;
 use crate::import::PersonKey;
@@ -162,13 +166,28 @@ pub async fn expire_held(db: &Db, clock: &Clock) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Does that again and again.
-pub async fn keep_expiring(db: Db, clock: Clock) {
+/// Does that again and again, and tells each day which of the others somebody should look at.
+pub async fn keep_expiring(db: Db, settings: Settings, clock: Clock) {
+    let mut told = None;
     loop {
+        let today = clock.today();
+        if told != Some(today) {
+            told = Some(today);
+            tell_due(&db, &settings, &clock).await;
+        }
         if let Err(error) = expire_held(&db, &clock).await {
             tracing::warn!(%error, "could not look for held uploads that are over");
         }
         sleep(LOOK_EVERY).await;
+    }
+}
+
+async fn tell_due(db: &Db, settings: &Settings, clock: &Clock) {
+    match HeldUploads::of(db, settings, clock, NAMED).await {
+        Ok(held) => {
+            held.words.iter().for_each(|words| tracing::warn!(waiting = held.waiting, due = held.due, "{words}"))
+        }
+        Err(error) => tracing::warn!(%error, "could not look for held uploads that wait"),
     }
 }
 

@@ -73,6 +73,9 @@ fn standing(status: &Status, ends: &[Ends], now: i64) {
     metrics::describe_gauge!("kaopu_applications_waiting", "Applications of which this node does the next step");
     metrics::describe_gauge!("kaopu_applications_due", "Of those under way due here by the next working day, or late");
     metrics::describe_gauge!("kaopu_applications_late", "Of them past their deadline, here or at the other city");
+    metrics::describe_gauge!("kaopu_held_uploads_waiting", "Uploads that wait for a second person");
+    metrics::describe_gauge!("kaopu_held_uploads_due", "Of them dropped by the next working day, or waiting for long");
+    metrics::describe_gauge!("kaopu_held_uploads_expiry_seconds", "Seconds until the next of them is dropped");
     metrics::describe_gauge!("kaopu_peer_state", "Where a peer stands here: 1 for the state that it is in");
     // of several authorities of a node the first to end
     let mut soonest: Vec<&Ends> = ends.iter().collect();
@@ -90,6 +93,12 @@ fn standing(status: &Status, ends: &[Ends], now: i64) {
     gauge!("kaopu_applications_waiting").set(under_way.waiting as f64);
     gauge!("kaopu_applications_due").set(under_way.due as f64);
     gauge!("kaopu_applications_late").set(under_way.late as f64);
+    let held = &status.held;
+    gauge!("kaopu_held_uploads_waiting").set(held.waiting as f64);
+    gauge!("kaopu_held_uploads_due").set(held.due as f64);
+    if let Some(seconds) = held.next_expiry_seconds {
+        gauge!("kaopu_held_uploads_expiry_seconds").set(seconds as f64);
+    }
     gauge!("kaopu_notices_unread").set(status.watching.unread as f64);
     for webhook in &status.watching.webhooks {
         let id = webhook.id.to_string();

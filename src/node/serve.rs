@@ -119,7 +119,8 @@ impl Bound {
         let telling = warnings::keep_telling(node.db.clone(), config, node.settings.clone(), node.clock.clone(), seen);
         tasks.spawn(until(stopping.clone(), telling));
         tasks.spawn(until(stopping.clone(), peers.keep_asking()));
-        tasks.spawn(until(stopping.clone(), hold::keep_expiring(node.db.clone(), node.clock.clone())));
+        let expiring = hold::keep_expiring(node.db.clone(), node.settings.clone(), node.clock.clone());
+        tasks.spawn(until(stopping.clone(), expiring));
         if node.config.watch.enabled {
             let deliveries = Arc::new(Notify::new());
             let deliverer = Deliverer::of(&node, Arc::clone(&deliveries)).await?;

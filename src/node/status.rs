@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::applications::{NAMED as APPLICATIONS_NAMED, UnderWay};
 use super::calendar::{MissingYear, missing_year};
 use super::cosigned::Cosigned;
+use super::hold::{HeldUploads, NAMED as HELD_NAMED};
 use super::peers::waiting;
 use super::recognise::{Awaited, NAMED};
 use super::settings::Settings;
@@ -55,6 +56,8 @@ pub struct Status {
     pub recognition: Awaited,
     /// Applications at another city's window, filed or to be decided here, and how they stand with their deadlines.
     pub applications: UnderWay,
+    /// Uploads that wait for a second person, and how long they may.
+    pub held: HeldUploads,
     /// A year that its calendar of working days lacks.
     pub calendar: Option<MissingYear>,
     /// What is wrong with the file of its rules or of its calendar, and where; what was before goes on.
@@ -169,6 +172,7 @@ impl Status {
             watching: WatchStatus::of(db, clock).await?,
             recognition: Awaited::of(db, settings, clock, NAMED).await?,
             applications: applications(db, id, settings, clock).await?,
+            held: HeldUploads::of(db, settings, clock, HELD_NAMED).await?,
             calendar: missing_year(&settings.calendar.now(), clock),
             fault: Settings::of(config).err().map(|error| error.to_string()),
             ends,

@@ -4,10 +4,13 @@
 //! cut off; approving sets it back to its first row, and from then on it is published as any other upload is. What may
 //! happen when stands in the UPDATE of each step and in triggers of the tables.
 
+mod waiting;
+
 use std::collections::HashMap;
 
 use sqlx::FromRow;
 
+pub use self::waiting::{Until, Waiting, WaitingCounts};
 use super::db::{Tx, clean, int, nat, on, retry};
 use super::pending::{Change, note};
 use super::upload::{Moved, UploadRow, UploadStep, add_faults, begin_row, step_row, unfinished};

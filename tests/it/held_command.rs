@@ -14,7 +14,7 @@ use crate::federation::{Federation, Node, kaopu, records, said, until};
 const CODE: &str = "91350100M000100Y43";
 
 /// Writes penalties of these numbers to a file.
-fn file(node: &Node, name: &str, numbers: std::ops::RangeInclusive<u32>) -> String {
+pub fn file(node: &Node, name: &str, numbers: std::ops::RangeInclusive<u32>) -> String {
     let rows: String = numbers.map(|number| penalties::row(number, "2026-01-15", CODE)).collect();
     let path = node.dir.join(name);
     fs::write(&path, format!("{}{rows}", penalties::HEADER)).unwrap();

@@ -59,6 +59,7 @@ pub async fn with_store(
     checks.push(serving(config.listen.peer).await);
     checks.extend(status.recognition.words.clone().map(|words| Check::warning("recognition", words)));
     checks.extend(status.applications.words.clone().map(|words| Check::warning("applications", words)));
+    checks.extend(status.held.words.clone().map(|words| Check::warning("held", words)));
     checks.extend(status.watching.webhooks.iter().filter(|webhook| webhook.is_late()).map(webhook_is_late));
     checks
 }
