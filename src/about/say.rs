@@ -97,7 +97,7 @@ impl Office {
     }
 
     /// An event that may be said now, and what will be told of it.
-    pub(super) async fn prepare(
+    pub async fn prepare(
         &self,
         kind: &Kind,
         named: &Named,

@@ -8,7 +8,7 @@ use kaopu::clock::Clock;
 use kaopu::store::Db;
 use serde_json::Value;
 
-use super::which::{Which, body, day, digest_of, say, text};
+use super::which::{How, Which, body, day, digest_of, say, text};
 use super::{Shared, print_json, print_line};
 
 /// Raise a dispute about a record, answer one, and list those that wait 异议
@@ -40,9 +40,8 @@ pub struct Raise {
     /// Evidence: a file, of which the digest is published, or that digest; may be given several times
     #[arg(long, value_name = "FILE|DIGEST")]
     evidence: Vec<String>,
-    /// Say whether it may be said, and write nothing
-    #[arg(long)]
-    dry_run: bool,
+    #[command(flatten)]
+    how: How,
 }
 
 /// An answer.
@@ -62,9 +61,8 @@ pub struct Answer {
     /// Who decided
     #[arg(long, value_name = "NAME")]
     authority: Option<String>,
-    /// Say whether it may be said, and write nothing
-    #[arg(long)]
-    dry_run: bool,
+    #[command(flatten)]
+    how: How,
 }
 
 impl Dispute {
@@ -80,7 +78,7 @@ impl Dispute {
 
 impl Raise {
     async fn run(self, shared: &Shared) -> anyhow::Result<ExitCode> {
-        say(shared, "dispute", &self.which, self.dry_run, |node| {
+        say(shared, "dispute", &self.which, &self.how, |node| {
             let evidence: Vec<Value> = self.evidence.iter().map(|one| digest_of(one)).collect::<anyhow::Result<_>>()?;
             Ok(body([
                 ("raised", Some(self.raised.clone().unwrap_or_else(|| node.clock.today().to_string()).into())),
@@ -89,7 +87,8 @@ impl Raise {
                 ("evidence", (!evidence.is_empty()).then(|| evidence.into())),
             ]))
         })
-        .await
+        .await?;
+        Ok(ExitCode::SUCCESS)
     }
 }
 
@@ -100,7 +99,7 @@ impl Answer {
             "撤销" => Some("withdraw the record now: `kaopu withdraw` 请撤回该记录"),
             _ => None,
         };
-        let code = say(shared, "dispute-answer", &self.which, self.dry_run, |node| {
+        let is_said = say(shared, "dispute-answer", &self.which, &self.how, |node| {
             Ok(body([
                 ("outcome", text(Some(&self.outcome))),
                 ("answered", Some(self.answered.clone().unwrap_or_else(|| node.clock.today().to_string()).into())),
@@ -109,10 +108,10 @@ impl Answer {
             ]))
         })
         .await?;
-        if let Some(next) = wrong.filter(|_| !shared.json) {
+        if let Some(next) = wrong.filter(|_| is_said && !shared.json) {
             print_line(&format!("  {next}"));
         }
-        Ok(code)
+        Ok(ExitCode::SUCCESS)
     }
 }
 

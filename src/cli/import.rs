@@ -79,10 +79,7 @@ async fn run(args: &Import, shared: &Shared, target: Option<&Target>) -> Result<
     expire_held(&node.db, &node.clock).await?;
     let holds = (args.hold || node.config.import.hold) && !args.dry_run;
     let peers = Peers::of(&node);
-    let person = match holds {
-        true => Some(args.person.needed(&peers).await?),
-        false => args.person.person(&peers).await?,
-    };
+    let person = args.person.holding(&peers, holds).await?;
     let taking = Taking {
         args,
         intake: &intake,

@@ -189,6 +189,14 @@ impl Shared {
         Ok(Box::pin(Node::open(self.config()?, Clock::System)).await?)
     }
 
+    /// Opens the node, does something with it, and closes it whatever comes of that.
+    pub async fn on_node<T>(&self, act: impl AsyncFnOnce(&Node) -> anyhow::Result<T>) -> anyhow::Result<T> {
+        let node = self.open().await?;
+        let done = Box::pin(act(&node)).await;
+        node.close().await;
+        done
+    }
+
     /// Who runs the command.
     pub fn operator(&self) -> String {
         let user = || std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).ok();

@@ -7,7 +7,7 @@ use kaopu::import::mend;
 use serde_json::Value;
 
 use super::Shared;
-use super::which::{Which, body, day, digest_of, say, text};
+use super::which::{How, Which, body, day, digest_of, say, text};
 
 /// Repair a record of this node, or revoke a repair 信用修复
 #[derive(Debug, clap::Args)]
@@ -66,9 +66,8 @@ struct Decision {
     /// Evidence, in the same way; may be given several times
     #[arg(long, value_name = "FILE|DIGEST")]
     evidence: Vec<String>,
-    /// Say whether it may be said, and write nothing
-    #[arg(long)]
-    dry_run: bool,
+    #[command(flatten)]
+    how: How,
 }
 
 /// A repair that is revoked.
@@ -91,9 +90,8 @@ struct Revoke {
     /// From which day on the record stands again; that of the decision where it is not said
     #[arg(long, value_name = "DATE", value_parser = day)]
     effective: Option<String>,
-    /// Say whether it may be said, and write nothing
-    #[arg(long)]
-    dry_run: bool,
+    #[command(flatten)]
+    how: How,
 }
 
 impl Repair {
@@ -108,7 +106,7 @@ impl Repair {
 
 impl Decision {
     async fn run(self, shared: &Shared) -> anyhow::Result<ExitCode> {
-        say(shared, "repair", &self.which, self.dry_run, |node| {
+        say(shared, "repair", &self.which, &self.how, |node| {
             let decided = self.decided.clone().unwrap_or_else(|| node.clock.today().to_string());
             let effective = self.effective.clone().unwrap_or_else(|| decided.clone());
             let evidence: Vec<Value> = self.evidence.iter().map(|one| digest_of(one)).collect::<anyhow::Result<_>>()?;
@@ -127,13 +125,14 @@ impl Decision {
                 ("reason", text(self.reason.as_ref())),
             ]))
         })
-        .await
+        .await?;
+        Ok(ExitCode::SUCCESS)
     }
 }
 
 impl Revoke {
     async fn run(self, shared: &Shared) -> anyhow::Result<ExitCode> {
-        say(shared, "repair-revocation", &self.which, self.dry_run, |node| {
+        say(shared, "repair-revocation", &self.which, &self.how, |node| {
             let decided = self.decided.clone().unwrap_or_else(|| node.clock.today().to_string());
             let effective = self.effective.clone().unwrap_or_else(|| decided.clone());
             Ok(body([
@@ -144,6 +143,7 @@ impl Revoke {
                 ("reason", text(Some(&self.reason))),
             ]))
         })
-        .await
+        .await?;
+        Ok(ExitCode::SUCCESS)
     }
 }

@@ -1,16 +1,22 @@
 //! Which record a command is about, and what came of it: the part that `repair`, `withdraw` and `dispute` share.
 
 use std::path::Path;
-use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use kaopu::about::{Named, Sought, Spoken};
+use kaopu::import::Receipt;
+use kaopu::import::receipt::Held;
 use kaopu::node::Node;
+use kaopu::node::hold::expire_held;
 use kaopu::node::lookup::subject_key;
+use kaopu::node::peers::Peers;
 use kaopu::record::{Uscc, date};
 use kaopu::statement::Digest;
+use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::person::As;
+use super::upload::held;
 use super::{Shared, print_json, print_line};
 
 /// A statement by its digest, or a record of this node by 文号 and subject.
@@ -84,35 +90,59 @@ pub fn digest_of(typed: &str) -> anyhow::Result<Value> {
     Ok(Digest::of(&bytes).to_string().into())
 }
 
-/// Says an event of a kind about what is named, and tells what came of it. A rehearsal writes nothing.
+/// How it is said.
+#[derive(Debug, clap::Args)]
+pub struct How {
+    /// Say whether it may be said, and write nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Hold it for a second person 复核: keep it, and publish nothing until another person approves it by `kaopu upload approve`.
+    /// Needs --as
+    #[arg(long)]
+    hold: bool,
+    #[command(flatten)]
+    person: As,
+}
+
+/// What came of it.
+#[derive(Serialize)]
+struct Came<'a> {
+    #[serde(flatten)]
+    spoken: &'a Spoken,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hold: &'a Option<Held>,
+}
+
+/// Says an event of a kind about what is named, or holds it for a second person, and tells what came of it; false where it is
+/// held. A rehearsal writes nothing.
 pub async fn say(
     shared: &Shared,
     kind: &str,
     which: &Which,
-    rehearsal: bool,
+    how: &How,
     body: impl FnOnce(&Node) -> anyhow::Result<Map<String, Value>>,
-) -> anyhow::Result<ExitCode> {
-    let node = shared.open().await?;
-    let operator = shared.operator();
-    let said = say_on((&node, &operator), kind, &which.named(), rehearsal, body).await;
-    node.close().await;
-    let (spoken, title) = said?;
-    tracing::info!(kind, digest = ?spoken.digest, operator, "said");
+) -> anyhow::Result<bool> {
+    let said = shared.on_node(async |node| say_on(shared, node, kind, &which.named(), how, body).await);
+    let (spoken, hold, title) = said.await?;
     if shared.json {
-        print_json(&spoken)?;
+        print_json(&Came { spoken: &spoken, hold: &hold })?;
+    } else if let Some(held) = &hold {
+        tell_about(&spoken, &title);
+        held::tell(held);
     } else {
         tell(&spoken, &title);
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(hold.is_none())
 }
 
 async fn say_on(
-    (node, operator): (&Node, &str),
+    shared: &Shared,
+    node: &Node,
     kind: &str,
     named: &Named,
-    rehearsal: bool,
+    how: &How,
     body: impl FnOnce(&Node) -> anyhow::Result<Map<String, Value>>,
-) -> anyhow::Result<(Spoken, String)> {
+) -> anyhow::Result<(Spoken, Option<Held>, String)> {
     let kind = node.kinds.newest(kind).with_context(|| format!("kind {kind} is not known here"))?;
     if let Named::Record(sought) = named
         && node.kinds.newest(&sought.kind).is_none_or(|kind| !kind.is_record)
@@ -120,19 +150,37 @@ async fn say_on(
         let known: Vec<&str> = node.kinds.all().filter(|k| k.is_record).map(|k| k.typ.kind.as_str()).collect();
         bail!("--kind {}: records are of these kinds: {}", sought.kind, known.join(", "));
     }
-    let spoken = Box::pin(node.office_of(operator).say(kind, named, body(node)?, rehearsal)).await?;
-    Ok((spoken, kind.title.clone()))
+    let peers = Peers::of(node);
+    let holds = (how.hold || node.config.import.hold) && !how.dry_run;
+    let person = how.person.holding(&peers, holds).await?;
+    let operator = person.as_ref().map_or_else(|| shared.operator(), |person| person.name().to_owned());
+    let office = node.office_of(&operator);
+    let spoken = Box::pin(office.say(kind, named, body(node)?, how.dry_run || holds)).await?;
+    let title = kind.title.clone();
+    let Some(person) = person.filter(|_| holds) else {
+        tracing::info!(kind = spoken.kind, digest = ?spoken.digest, operator, "said");
+        return Ok((spoken, None, title));
+    };
+    expire_held(&node.db, &node.clock).await?;
+    let upload = Box::pin(node.acts(kind)?.hold_one(&spoken, &node.terms(&person))).await?;
+    tracing::info!(kind = spoken.kind, upload = upload.id, operator, "held");
+    peers.log_changes().await;
+    Ok((spoken, Receipt::from(&upload).hold, title))
 }
 
 /// Tells what came of it.
 pub fn tell(spoken: &Spoken, title: &str) {
-    let whom = [spoken.name.as_deref(), spoken.subject.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(" ");
-    print_line(&format!("{title} {}  {} {}  {whom}", spoken.kind, spoken.record, spoken.words));
-    print_line(&format!("  about {}", spoken.about));
+    tell_about(spoken, title);
     match (spoken.digest, spoken.index) {
         (Some(digest), Some(index)) => {
             print_line(&format!("  said 已发布: {digest}, index {index}; partners pull it while `kaopu serve` runs"));
         }
         _ => print_line("  rehearsal 试运行: nothing was written 未写入任何内容"),
     }
+}
+
+fn tell_about(spoken: &Spoken, title: &str) {
+    let whom = [spoken.name.as_deref(), spoken.subject.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(" ");
+    print_line(&format!("{title} {}  {} {}  {whom}", spoken.kind, spoken.record, spoken.words));
+    print_line(&format!("  about {}", spoken.about));
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use kaopu::import::mend;
 
 use super::Shared;
-use super::which::{Which, body, day, say, text};
+use super::which::{How, Which, body, day, say, text};
 
 /// Take back a record of this node that should not have been published 撤回
 #[derive(Debug, clap::Args)]
@@ -24,15 +24,14 @@ pub struct Withdraw {
     /// The 文号 of this decision
     #[arg(long, value_name = "文号")]
     document: Option<String>,
-    /// Say whether it may be said, and write nothing
-    #[arg(long)]
-    dry_run: bool,
+    #[command(flatten)]
+    how: How,
 }
 
 impl Withdraw {
     /// Says it.
     pub async fn run(self, shared: &Shared) -> anyhow::Result<ExitCode> {
-        say(shared, "withdrawal", &self.which, self.dry_run, |node| {
+        say(shared, "withdrawal", &self.which, &self.how, |node| {
             let decided = self.decided.clone().unwrap_or_else(|| node.clock.today().to_string());
             Ok(body([
                 ("number", self.document.as_ref().map(|number| mend::document_number(number.trim()).into())),
@@ -41,6 +40,7 @@ impl Withdraw {
                 ("reason", text(Some(&self.reason))),
             ]))
         })
-        .await
+        .await?;
+        Ok(ExitCode::SUCCESS)
     }
 }

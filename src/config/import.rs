@@ -8,7 +8,7 @@ use crate::store::hold::HoldLimits;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Import {
-    /// Whether every upload is held for a second person, as `kaopu import --hold` does.
+    /// Whether every upload is held for a second person, as `kaopu import --hold` does, and every event said by command.
     pub hold: bool,
     /// Days after which a held upload on which nobody has decided is dropped.
     pub hold_days: u32,

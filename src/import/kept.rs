@@ -5,11 +5,12 @@
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::PersonKey;
 use super::row::{Good, Judged, Measures};
-use crate::statement::{Kind, Subject};
+use crate::about::Spoken;
+use crate::statement::{Digest, Kind, Subject};
 use crate::store::upload::FaultRow;
 
 /// A judged row as it is kept.
@@ -27,6 +28,25 @@ pub struct KeptRow {
     decided: Option<Date>,
     required: u32,
     given: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    single: Option<SingleEvent>,
+}
+
+/// An event that came by command and not in a file: it names what it is about by digest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SingleEvent {
+    /// The statement that it is about.
+    pub about: Digest,
+    /// The kind of the record that it is about.
+    pub record: String,
+    /// What tells that statement from others.
+    pub words: String,
+    /// The key of the record's subject.
+    pub subject: Option<String>,
+    /// The name of the record's subject.
+    pub name: Option<String>,
+    /// What it says.
+    pub body: Map<String, Value>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -75,7 +95,19 @@ impl KeptRow {
             decided: measures.decided,
             required: measures.required,
             given: measures.given,
+            single: None,
         }
+    }
+
+    /// Of an event that came by command.
+    pub fn single(row: u64, event: SingleEvent) -> Self {
+        let Measures { source, decided, required, given } = Measures::default();
+        Self { row, good: None, faults: Vec::new(), source, decided, required, given, single: Some(event) }
+    }
+
+    /// The event that came by command, if it is one.
+    pub fn into_single(self) -> Option<SingleEvent> {
+        self.single
     }
 
     /// As it was judged.
@@ -93,6 +125,11 @@ impl KeptRow {
     /// What a person looks at before approving: the subject, what would be published, and, of an event, by what its record is
     /// found, without an identity number. None of a row that is sent back.
     pub fn shown(&self, kind: &Kind) -> Option<Value> {
+        if let Some(SingleEvent { about, record, words, subject, name, body }) = &self.single {
+            let about = json!({"digest": about, "record": record, "words": words});
+            let subject = json!({"key": subject, "name": name});
+            return Some(json!({"row": self.row, "subject": subject, "about": about, "body": body}));
+        }
         let good = self.good.as_ref()?;
         let mut shown = Map::new();
         shown.insert("row".to_owned(), self.row.into());
@@ -106,6 +143,14 @@ impl KeptRow {
         }
         shown.insert("body".to_owned(), good.body.clone().into());
         Some(shown.into())
+    }
+}
+
+impl SingleEvent {
+    /// Of what a rehearsal of it told.
+    pub fn of(spoken: &Spoken) -> Self {
+        let Spoken { about, record, words, subject, name, body, .. } = spoken.clone();
+        Self { about, record, words, subject, name, body }
     }
 }
 
@@ -224,5 +269,25 @@ mod tests {
         let event = shown[4].as_ref().unwrap();
         assert_eq!(event["about"], json!({"record_number": "示罚〔2026〕1号"}));
         assert_eq!(event["body"]["amount"], "1");
+    }
+
+    #[test]
+    fn an_event_by_command_comes_back_with_what_it_is_about() {
+        let persons = PersonKey::generate(&mut rand::make_rng::<rand::rngs::StdRng>());
+        let event = SingleEvent {
+            about: Digest::of(b"1"),
+            record: "penalty".into(),
+            words: "示罚〔2026〕1号".into(),
+            subject: Some("91350100M000100Y43".into()),
+            name: Some("示*".into()),
+            body: json!({"reason": "误报"}).as_object().unwrap().clone(),
+        };
+        let sealed = seal(&persons, 7, 0, &[KeptRow::single(1, event.clone())]).unwrap();
+        let row = open(&persons, 7, 0, sealed).unwrap().remove(0);
+        let kinds = crate::statement::Kinds::builtin().unwrap();
+        let shown = row.shown(kinds.newest("withdrawal").unwrap()).unwrap();
+        assert_eq!((&shown["about"]["digest"], &shown["body"]["reason"]), (&json!(event.about), &json!("误报")));
+        assert_eq!(row.into_single(), Some(event));
+        assert_eq!(KeptRow::of(1, &rows()[0]).into_single(), None);
     }
 }

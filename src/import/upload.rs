@@ -266,14 +266,14 @@ fn held(upload: &UploadRow) -> String {
     let by = hold.map_or("?", |hold| hold.held_by.as_str());
     match hold.map_or("", |hold| hold.state.as_str()) {
         "holding" => format!(
-            "{by} has begun to hold this file as upload {id}: {by} goes on with the same command, or `kaopu upload refuse {id}` \
+            "{by} has begun to hold this as upload {id}: {by} goes on with the same command, or `kaopu upload refuse {id}` \
              drops it"
         ),
         "approved" => format!(
-            "upload {id} of this file was approved: `kaopu upload approve {id}` goes on publishing it 已复核，继续发布"
+            "upload {id} of this was approved: `kaopu upload approve {id}` goes on publishing it 已复核，继续发布"
         ),
         "held" => format!(
-            "this file waits as upload {id}, held by {by}: another person decides, by `kaopu upload approve {id}` or \
+            "this waits already as upload {id}, held by {by}: another person decides, by `kaopu upload approve {id}` or \
              `kaopu upload refuse {id}` 待复核"
         ),
         state => format!("upload {id} is {state}: nothing of it is published 未发布"),

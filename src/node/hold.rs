@@ -56,7 +56,7 @@ pub enum HeldError {
     NoUpload(i64),
     /// It is still being held.
     #[error(
-        "upload {0} is not held yet: {1} goes on with the same `kaopu import`, or `kaopu upload refuse {0}` drops it 尚未完成"
+        "upload {0} is not held yet: {1} goes on with the same command, or `kaopu upload refuse {0}` drops it 尚未完成"
     )]
     Unfinished(i64, String),
     /// The same person.
@@ -82,7 +82,19 @@ fn by(hold: &HoldRow) -> String {
 impl Node {
     /// Takes files of a kind in: records, or what is said about them.
     pub fn intake(&self, kind: &Arc<Kind>) -> Result<Intake, IntakeError> {
-        let import = Import {
+        Ok(match kind.about {
+            Some(_) => Intake::Acts(self.acts(kind)?),
+            None => Intake::Records(self.import(kind)?),
+        })
+    }
+
+    /// Takes in what is said about records, of a kind of event.
+    pub fn acts(&self, kind: &Arc<Kind>) -> Result<Acts, IntakeError> {
+        Ok(Acts { import: self.import(kind)?, kinds: self.kinds.clone(), office: self.office() })
+    }
+
+    fn import(&self, kind: &Arc<Kind>) -> Result<Import, IntakeError> {
+        Ok(Import {
             db: self.db.clone(),
             node: self.id.clone(),
             kind: Arc::clone(kind),
@@ -90,10 +102,6 @@ impl Node {
             records: self.records.clone(),
             clock: self.clock.clone(),
             punctuality: Punctuality::new(Calendar::clone(&self.settings.calendar.now()), &self.settings.rules.now()),
-        };
-        Ok(match kind.about {
-            Some(_) => Intake::Acts(Acts { import, kinds: self.kinds.clone(), office: self.office() }),
-            None => Intake::Records(import),
         })
     }
 
@@ -185,7 +193,9 @@ pub async fn keep_expiring(db: Db, settings: Settings, clock: Clock) {
 async fn tell_due(db: &Db, settings: &Settings, clock: &Clock) {
     match HeldUploads::of(db, settings, clock, NAMED).await {
         Ok(held) => {
-            held.words.iter().for_each(|words| tracing::warn!(waiting = held.waiting, due = held.due, "{words}"))
+            for words in &held.words {
+                tracing::warn!(waiting = held.waiting, due = held.due, "{words}");
+            }
         }
         Err(error) => tracing::warn!(%error, "could not look for held uploads that wait"),
     }

@@ -33,6 +33,7 @@ mod full_disk;
 mod growth;
 mod held;
 mod held_command;
+mod held_single;
 mod held_told;
 mod import_command;
 mod key_command;

@@ -1,5 +1,6 @@
 //! `kaopu application decide`: the repair that was asked for is granted.
 
+use anyhow::bail;
 use clap::builder::PossibleValuesParser;
 use kaopu::import::mend;
 use kaopu::node::Node;
@@ -51,6 +52,10 @@ impl Decide {
         let effective = self.effective.unwrap_or_else(|| decided.clone());
         let grant = match self.repair {
             Some(repair) => Grant::Said(repair),
+            None if node.config.import.hold && !self.which.dry_run => bail!(
+                "with hold = true in [import] a second person looks at the repair before it is published 须经复核: say it by \
+                 `kaopu repair`, have it approved by `kaopu upload approve`, then name it here with --repair DIGEST"
+            ),
             None => Grant::New(body([
                 ("type", text(self.of.as_ref())),
                 ("number", self.document.as_ref().map(|number| mend::document_number(number.trim()).into())),

@@ -158,7 +158,7 @@ pub fn tell(held: &Held) {
     let by = hold.decided_by.as_deref().unwrap_or("?");
     print_line(&match hold.state.as_str() {
         "holding" => {
-            format!("upload {upload} is being held by {}: run the same import again to go on 未完成", hold.held_by)
+            format!("upload {upload} is being held by {}: run the same command again to go on 未完成", hold.held_by)
         }
         "held" => format!(
             "held as upload {upload} by {} until {until}, nothing is published 待复核，尚未发布; another person decides 由另一人复核:\n  \

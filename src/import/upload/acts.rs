@@ -5,6 +5,7 @@
 //! its first row, so that rows that repeat one another are known; what the rows before the cursor said is not said again.
 
 mod matched;
+mod single;
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;
@@ -104,7 +105,11 @@ impl Acts {
             self.publish(batch).await?;
             progress(Progress { done, of });
         }
-        let finished = self.import.db.upload(upload.id).await?.filter(|row| row.finished_ms.is_some());
+        self.finished(upload.id).await
+    }
+
+    async fn finished(&self, upload: i64) -> Result<UploadRow, UploadError> {
+        let finished = self.import.db.upload(upload).await?.filter(|row| row.finished_ms.is_some());
         finished.ok_or_else(|| UploadError::BrokenOff("a stage before ended early".to_owned()))
     }
 

@@ -73,22 +73,8 @@ impl Intake {
         progress: impl FnMut(Progress),
     ) -> Result<UploadRow, UploadError> {
         let import = self.import();
-        let hold = HoldRow {
-            state: "holding".to_owned(),
-            held_by: terms.by.clone(),
-            until_ms: import.clock.now_ms().saturating_add(terms.for_ms),
-            decided_by: None,
-            decided_ms: None,
-            reason: None,
-            headers: sheet.columns.headers.clone(),
-            rows: sheet.rows,
-        };
-        let new = import.new_row(sheet, origin);
-        let upload = Box::pin(import.db.begin_hold(&new, &hold, &terms.limits)).await?;
-        let upload = upload.ok_or_else(|| UploadError::TooMany(terms.limits.uploads, terms.by.clone()))?;
-        if upload.hold.as_ref().is_none_or(|hold| hold.state != "holding" || hold.held_by != terms.by) {
-            return Err(UploadError::Held(Box::new(upload)));
-        }
+        let (new, headers) = (import.new_row(sheet, origin), sheet.columns.headers.clone());
+        let upload = Box::pin(import.begin_hold(&new, headers, sheet.rows, terms)).await?;
         let source = Source::Sheet(Arc::clone(sheet));
         match self {
             Self::Records(import) => {
@@ -114,6 +100,12 @@ impl Intake {
         if upload.finished_ms.is_some() {
             return Ok(upload);
         }
+        // a file has headers; what was said by command has none
+        if let Self::Acts(acts) = self
+            && hold.headers.is_empty()
+        {
+            return Box::pin(acts.say_kept(&upload, progress)).await;
+        }
         let columns = Columns::recognise(&self.import().kind, &hold.headers);
         let columns = Arc::new(columns.ok_or(kept::Unreadable(upload.id))?);
         let source = Source::Kept { upload: upload.id, rows: hold.rows, columns };
@@ -125,8 +117,34 @@ impl Intake {
 }
 
 impl Import {
+    /// Begins to hold an upload, or finds that its holder has begun. Any other that waits is not held again.
+    pub(super) async fn begin_hold(
+        &self,
+        new: &UploadRow,
+        headers: Vec<String>,
+        rows: u64,
+        terms: &Terms,
+    ) -> Result<UploadRow, UploadError> {
+        let hold = HoldRow {
+            state: "holding".to_owned(),
+            held_by: terms.by.clone(),
+            until_ms: self.clock.now_ms().saturating_add(terms.for_ms),
+            decided_by: None,
+            decided_ms: None,
+            reason: None,
+            headers,
+            rows,
+        };
+        let upload = Box::pin(self.db.begin_hold(new, &hold, &terms.limits)).await?;
+        let upload = upload.ok_or_else(|| UploadError::TooMany(terms.limits.uploads, terms.by.clone()))?;
+        if upload.hold.as_ref().is_none_or(|hold| hold.state != "holding" || hold.held_by != terms.by) {
+            return Err(UploadError::Held(Box::new(upload)));
+        }
+        Ok(upload)
+    }
+
     /// Keeps what a run would do.
-    async fn keep(
+    pub(super) async fn keep(
         &self,
         upload: &UploadRow,
         mut run: impl Rehearsed,

@@ -120,7 +120,7 @@ impl Today {
         let Waiting { upload, kind, file, held_by, unfinished, since_ms, until_ms } = row;
         let day = |ms: i64| date_of(ms.div_euclid(1000));
         let remedy = if unfinished {
-            format!("{held_by} goes on with the same import, or `kaopu upload refuse {upload} --reason TEXT` drops it")
+            format!("{held_by} goes on with the same command, or `kaopu upload refuse {upload} --reason TEXT` drops it")
         } else {
             format!(
                 "another person decides: `kaopu upload approve {upload}`, or `kaopu upload refuse {upload} --reason TEXT`"
@@ -191,7 +191,7 @@ mod tests {
         );
         assert!(held.words.contains("`kaopu upload approve 17`"), "{}", held.words);
         let unfinished = today.told(Waiting { unfinished: true, ..row("2026-07-06", "2026-08-05") });
-        assert!(unfinished.words.contains("li goes on with the same import"), "{}", unfinished.words);
+        assert!(unfinished.words.contains("li goes on with the same command"), "{}", unfinished.words);
         let all = HeldUploads { waiting: 2, due: 1, long: 1, first: vec![held], ..HeldUploads::default() };
         let words = all.words(today.soon).unwrap();
         assert!(
