@@ -10,6 +10,7 @@ use kaopu::policy::Outcome;
 use kaopu::statement::Digest;
 
 use super::person::As;
+use super::record::tell_operator;
 use super::{Shared, print_json, print_line};
 use kaopu::node::peers::Peers;
 
@@ -114,13 +115,14 @@ fn tell(overview: &Overview) {
     print_line(&format!("{} {}  {}", overview.title, overview.digest, overview.name));
     print_line(&format!("  by {} {}: {}", overview.issuer, overview.issued, overview.words));
     print_line(&format!("  about {} {}", overview.record_title, overview.record));
-    for Partner { node, outcome, when, after_days, deadline, late, reason, by } in &overview.partners {
+    for Partner { node, outcome, when, after_days, deadline, late, reason, by, operator } in &overview.partners {
         let when = when.as_deref().map(|when| format!(" {when}")).unwrap_or_default();
         let after = after_days.map(|days| format!(", after {days} working days")).unwrap_or_default();
         let late = if *late { " LATE 逾期" } else { "" };
         let by = by.as_deref().map(|by| format!(" by {by}")).unwrap_or_default();
         let reason = reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
         print_line(&format!("  {node}  {outcome}{by}{when}{after}, due {deadline}{late}{reason}"));
+        tell_operator("    ", operator.as_ref());
     }
     if let Some(fault) = &overview.fault {
         print_line(&format!("  nothing could be decided, and it is tried again: {fault}"));

@@ -180,7 +180,8 @@ fn tell_record(record: &Found, kinds: &Kinds, operators: &Operators) {
     tell_body(&record.kind, record.version, &record.body, kinds);
 }
 
-fn tell_operator(indent: &str, operator: Option<&Operator>) {
+/// Tells who had this node say something, where that is known.
+pub(super) fn tell_operator(indent: &str, operator: Option<&Operator>) {
     let Some(Operator { operator, upload, approved_by }) = operator else { return };
     let upload = upload.map(|upload| format!(", upload {upload}")).unwrap_or_default();
     let approved = approved_by.as_ref().map(|by| format!(", approved by 复核 {by}")).unwrap_or_default();

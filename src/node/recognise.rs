@@ -182,7 +182,8 @@ impl Recogniser {
     ) -> Result<Digest, RecogniseError> {
         let case = self.case(digest).await?;
         let last = case.decided_by(&self.node).last();
-        if last.is_some_and(|last| last.body.get("outcome").and_then(Value::as_str) == Some(outcome.as_str())) {
+        if last.is_some_and(|last| last.statement.body.get("outcome").and_then(Value::as_str) == Some(outcome.as_str()))
+        {
             return Err(RecogniseError::Decided(*digest));
         }
         let policy_set = self.policies.now().digest();
@@ -232,7 +233,7 @@ impl Recogniser {
             refs: vec![case.digest],
             body: self.body(case, recognition, by, today),
         };
-        let (signed, _) = self.records.say(statement).await?;
+        let (signed, _) = self.records.say_for(statement, by).await?;
         tracing::info!(repair = %case.digest, of = %case.statement.iss, outcome = recognition.outcome.as_str(), "recognition");
         Ok(signed.digest())
     }

@@ -47,4 +47,16 @@ fn what_is_due_is_told_at_every_place_until_it_is_decided() {
     let digest = repair["digest"].as_str().unwrap();
     partner.done(&["recognise", "decide", digest, "recognised", "--operator", "王五"]);
     assert_eq!((&waiting()["waiting"], &waiting()["words"]), (&0.into(), &Value::Null));
+
+    // who decided is kept beside the log, as of any other event by command
+    let shown = partner.json(&["recognise", "show", digest]);
+    assert_eq!(
+        (&shown["partners"][0]["by"], &shown["partners"][0]["operator"]["operator"]),
+        (&"王五".into(), &"王五".into())
+    );
+    assert!(partner.done(&["recognise", "show", digest]).contains("operator 经办 王五\n"));
+    let operators = partner.json(&["record", CODE, "--all"])["operators"].clone();
+    let own: Vec<&Value> = operators.as_object().unwrap().values().map(|operator| &operator["operator"]).collect();
+    assert_eq!(own, [&Value::from("王五")], "what partners said has none here");
+    assert!(issuer.json(&["recognise", "show", digest])["partners"][0]["operator"].is_null());
 }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::{RecogniseError, Recogniser};
-use crate::log::event::{At, Life, Lives, RecordPlace, Target, facts};
+use crate::log::event::{At, Life, Lives, RecordPlace, Said, Target, facts};
 use crate::node::view::View;
 use crate::record::event::RepairType;
 use crate::record::{date, repair_allowed};
@@ -59,13 +59,14 @@ impl Recogniser {
 
 impl Case {
     /// What a node said of it so far, in order.
-    pub fn decided_by(&self, node: &NodeId) -> impl Iterator<Item = &Statement> {
-        let of = move |statement: &&Statement| {
+    pub fn decided_by(&self, node: &NodeId) -> impl Iterator<Item = &Said> {
+        let of = move |said: &&Said| {
+            let statement = &said.statement;
             statement.typ.kind == "recognition"
                 && statement.iss == *node
                 && statement.refs.first() == Some(&self.digest)
         };
-        self.life.said.iter().map(|said| &said.statement).filter(of)
+        self.life.said.iter().filter(of)
     }
 
     /// Whether the rules of dates allow the repair; a revocation is always allowed.

@@ -7,6 +7,7 @@ use super::{Case, RecogniseError, Recogniser};
 use crate::clock::date_of;
 use crate::node::status::time;
 use crate::statement::{Digest, NodeId, Statement};
+use crate::store::said_by::Operator;
 
 /// So many are listed.
 const MOST: u32 = 1000;
@@ -55,6 +56,8 @@ pub struct Partner {
     pub reason: Option<String>,
     /// The person who decided.
     pub by: Option<String>,
+    /// Whom this node keeps beside its own decision as the one who had it said; None where it decided by itself.
+    pub operator: Option<Operator>,
 }
 
 impl Recogniser {
@@ -86,6 +89,12 @@ impl Recogniser {
         } else {
             vec![self.node.clone()]
         };
+        let own: Vec<Digest> = case.decided_by(&self.node).last().map(|last| last.digest).into_iter().collect();
+        let mut operators = self.db.operators(&own).await?;
+        let mut partners: Vec<Partner> = partners.iter().map(|node| self.partner(&case, node)).collect();
+        for partner in partners.iter_mut().filter(|partner| partner.node == self.node) {
+            partner.operator = own.first().and_then(|digest| operators.remove(digest));
+        }
         let text = |member: &str| case.statement.body.get(member).and_then(Value::as_str).unwrap_or_default();
         let title = |statement: &Statement| {
             let kind = self.kinds.find(&statement.typ);
@@ -100,7 +109,7 @@ impl Recogniser {
             name: case.statement.sub.as_ref().map(|sub| sub.name().to_owned()).unwrap_or_default(),
             record: case.record.0,
             record_title: title(&case.record.1),
-            partners: partners.iter().map(|node| self.partner(&case, node)).collect(),
+            partners,
             fault: None,
         })
     }
@@ -108,7 +117,7 @@ impl Recogniser {
     fn partner(&self, case: &Case, node: &NodeId) -> Partner {
         let came = date_of(case.statement.iat);
         let (calendar, deadline) = (self.settings.calendar.now(), self.settings.recognised_by(came).date);
-        let last = case.decided_by(node).last();
+        let last = case.decided_by(node).last().map(|last| &last.statement);
         let text =
             |member: &str| last.and_then(|last| last.body.get(member)).and_then(Value::as_str).map(str::to_owned);
         let outcome = text("outcome").unwrap_or_else(|| "silent".to_owned());
@@ -123,6 +132,7 @@ impl Recogniser {
             deadline: deadline.to_string(),
             reason: text("reason"),
             by: text("decided_by"),
+            operator: None,
             outcome,
         }
     }
