@@ -146,13 +146,13 @@ impl Office {
         Ok(events.len() as u64)
     }
 
-    /// The statement of an event about another: for whom that one is, and about whom.
+    /// The statement of an event about another: for whom that one is, and who said it, and about whom.
     pub fn draft(&self, kind: &Kind, about: Digest, statement: &Statement, body: Map<String, Value>) -> Statement {
         Statement {
             typ: kind.typ.clone(),
             iss: self.node.clone(),
             iat: self.clock.now(),
-            aud: statement.aud.clone(),
+            aud: if statement.iss == self.node { statement.aud.clone() } else { statement.aud.with(&statement.iss) },
             salt: Salt::random(&mut rand::make_rng::<StdRng>()),
             sub: statement.sub.clone(),
             prev: None,

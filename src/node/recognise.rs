@@ -226,7 +226,7 @@ impl Recogniser {
             typ: Typ::first("recognition"),
             iss: self.node.clone(),
             iat: self.clock.now(),
-            aud: case.statement.aud.clone(),
+            aud: case.statement.aud.with(&case.statement.iss),
             salt: Salt::random(rng),
             sub: case.statement.sub.clone(),
             prev: None,

@@ -58,6 +58,21 @@ pub enum Reader {
     Group(String),
 }
 
+impl Audience {
+    /// The same, and this node beside it: a node is not named in the audience of what it said itself, and would not get what
+    /// others say to that.
+    pub fn with(&self, node: &NodeId) -> Self {
+        match self {
+            Self::Named(readers) => {
+                let node = Reader::Node(node.clone());
+                let added = Some(node).filter(|node| !readers.contains(node));
+                Self::Named(readers.iter().cloned().chain(added).collect())
+            }
+            Self::Everyone => Self::Everyone,
+        }
+    }
+}
+
 /// 128 random bits.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Salt(pub [u8; 16]);

@@ -18,7 +18,7 @@ use kaopu::policy::{Known, Policies};
 use kaopu::record::application::NotNow;
 use kaopu::record::event::{RepairType, Stage};
 use kaopu::record::{Calendar, Rules};
-use kaopu::statement::{Digest, SigningKey, Suite};
+use kaopu::statement::{Audience, Digest, Reader, SigningKey, Suite};
 use kaopu::trust::descriptor::{KeyEntry, KeyState, Purpose};
 use kaopu::trust::keys::KeyStore;
 use kaopu::trust::registry::Registry;
@@ -328,6 +328,22 @@ on_both! {
         // another may be filed when one is at its end
         window.sets_its_clock(NOW + 3 * DAY);
         window.applications().file(&filing(record), Vec::new(), false).await.unwrap();
+    }
+
+    async fn what_is_addressed_is_applied_for_and_answered(database: Database) {
+        let (decider, window) = Box::pin(two(database)).await;
+        let mut penalty = decider.office.city.draft(1);
+        penalty.aud = Audience::Named(vec![Reader::Node(window.office.city.node.clone())]);
+        let penalty = decider.office.city.say(penalty);
+        publish(&decider.records, vec![penalty.clone()]).await;
+        window.office.holds(&decider.office.city.records(), 2).await;
+        let filed = window.applications().file(&filing(penalty.digest()), Vec::new(), false).await.unwrap();
+        let application = filed.digest.unwrap();
+        decider.has(&application, "filed").await;
+        decider.step(&application, Stage::More).await.unwrap();
+        window.has(&application, "more").await;
+        window.applications().supply(&application, Some("已补".to_owned()), Vec::new(), false).await.unwrap();
+        decider.has(&application, "supplied").await;
     }
 
     async fn the_window_takes_back_what_is_not_decided(database: Database) {
