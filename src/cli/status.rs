@@ -52,6 +52,9 @@ fn tell(status: &Status) {
         print_line(&format!("! {fault}: a running node goes on by what was before, and none starts"));
     }
     tell_recognition(&status.recognition);
+    if let Some(words) = &status.late_partners.words {
+        print_line(&format!("! {words}"));
+    }
     tell_applications(&status.applications);
     tell_held(&status.held);
     for log in &status.logs {

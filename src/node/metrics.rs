@@ -70,6 +70,11 @@ fn standing(status: &Status, ends: &[Ends], now: i64) {
     metrics::describe_gauge!("kaopu_recognitions_due", "Of them due by the next working day, or late");
     metrics::describe_gauge!("kaopu_recognitions_late", "Of them past their deadline");
     metrics::describe_gauge!("kaopu_recognitions_failing", "Of them those on which nothing could be decided");
+    metrics::describe_gauge!("kaopu_partners_late", "Partners that are late to decide on this node's own repairs");
+    metrics::describe_gauge!(
+        "kaopu_partner_late_repairs",
+        "Own repairs that a partner is late with, of the newest past their deadline"
+    );
     metrics::describe_gauge!("kaopu_applications_waiting", "Applications of which this node does the next step");
     metrics::describe_gauge!("kaopu_applications_due", "Of those under way due here by the next working day, or late");
     metrics::describe_gauge!("kaopu_applications_late", "Of them past their deadline, here or at the other city");
@@ -89,6 +94,10 @@ fn standing(status: &Status, ends: &[Ends], now: i64) {
     gauge!("kaopu_recognitions_due").set(awaited.due as f64);
     gauge!("kaopu_recognitions_late").set(awaited.late as f64);
     gauge!("kaopu_recognitions_failing").set(awaited.failing as f64);
+    gauge!("kaopu_partners_late").set(status.late_partners.partners.len() as f64);
+    for late in &status.late_partners.partners {
+        gauge!("kaopu_partner_late_repairs", "node" => late.node.to_string()).set(late.repairs as f64);
+    }
     let under_way = &status.applications;
     gauge!("kaopu_applications_waiting").set(under_way.waiting as f64);
     gauge!("kaopu_applications_due").set(under_way.due as f64);

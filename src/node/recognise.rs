@@ -7,6 +7,7 @@
 mod awaited;
 mod case;
 mod overview;
+mod partners;
 
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use serde_json::{Map, Value, json};
 pub use self::awaited::{Awaited, AwaitedOne, NAMED};
 pub use self::case::Case;
 pub use self::overview::{Overview, Partner};
+pub use self::partners::{LOOKED_AT, LatePartner, LatePartners};
 use super::settings::Settings;
 use super::status::time;
 use super::view::View;

@@ -9,7 +9,7 @@ use super::calendar::{MissingYear, missing_year};
 use super::cosigned::Cosigned;
 use super::hold::{HeldUploads, NAMED as HELD_NAMED};
 use super::peers::waiting;
-use super::recognise::{Awaited, NAMED};
+use super::recognise::{Awaited, LatePartners, NAMED};
 use super::settings::Settings;
 use super::warnings::{Ends, Warning, warnings};
 use super::watching::WatchStatus;
@@ -54,6 +54,8 @@ pub struct Status {
     pub watching: WatchStatus,
     /// What of partners' repairs waits to be decided here, and how that stands with its deadline.
     pub recognition: Awaited,
+    /// Partners that are late to decide on this node's own repairs.
+    pub late_partners: LatePartners,
     /// Applications at another city's window, filed or to be decided here, and how they stand with their deadlines.
     pub applications: UnderWay,
     /// Uploads that wait for a second person, and how long they may.
@@ -149,6 +151,7 @@ impl Status {
         let seconds = |ms: i64| ms.div_euclid(1000);
         let own_certificate = certificate_end(config);
         let mut ends = Ends::of(&own, true, own_certificate.map(seconds));
+        let late_partners = LatePartners::of(db, config, &logs, &rows, settings, clock).await?;
         let mut peers = Vec::new();
         for row in rows {
             let (_, descriptor) = Descriptor::open(&row.descriptor)
@@ -171,6 +174,7 @@ impl Status {
             warnings: warnings(&ends, clock.now()),
             watching: WatchStatus::of(db, clock).await?,
             recognition: Awaited::of(db, settings, clock, NAMED).await?,
+            late_partners,
             applications: applications(db, id, settings, clock).await?,
             held: HeldUploads::of(db, settings, clock, HELD_NAMED).await?,
             calendar: missing_year(&settings.calendar.now(), clock),

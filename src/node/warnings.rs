@@ -149,6 +149,7 @@ pub async fn keep_telling(db: Db, config: Arc<Config>, settings: Settings, clock
     let mut told = Told::default();
     let mut noted = HashMap::new();
     let mut calendar_told = None;
+    let mut partners_told = None;
     loop {
         for (node, until) in seen.all() {
             if noted.get(&node) == Some(&until) {
@@ -168,6 +169,13 @@ pub async fn keep_telling(db: Db, config: Arc<Config>, settings: Settings, clock
                 if status.calendar != calendar_told {
                     status.calendar.iter().for_each(|missing| tracing::warn!(year = missing.year, "{}", missing.words));
                     calendar_told = status.calendar;
+                }
+                let today = clock.today();
+                if partners_told != Some(today) {
+                    for late in &status.late_partners.partners {
+                        tracing::warn!(node = %late.node, repairs = late.repairs, "{}", late.words);
+                    }
+                    partners_told = Some(today);
                 }
             }
             Err(error) => tracing::warn!(%error, "could not look at what ends soon"),

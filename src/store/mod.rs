@@ -11,6 +11,7 @@
 //! | `rows.rs`, `list.rs` | statements over many rows, and about many values, at once |
 //! | `statement.rs` | `statement`, `reference` |
 //! | `event.rs` | `event` |
+//! | `recognised.rs` | `reference`, `statement` |
 //! | `recognising.rs` | `recognising` |
 //! | `application.rs` | what `statement` and `event` hold of applications |
 //! | `attachment.rs` | `attachment`, `attachment_part` |
@@ -62,6 +63,7 @@ mod policy;
 mod project;
 pub mod query;
 pub mod quality;
+pub mod recognised;
 pub mod recognising;
 pub mod record;
 pub mod refused_descriptor;

@@ -49,6 +49,7 @@ mod lying_peer;
 mod member_list;
 mod mirrors;
 mod mutual_tls;
+mod overdue;
 mod own_log;
 mod peer_interface;
 mod peer_steps;

@@ -20,6 +20,7 @@ use crate::database::Kind;
 use crate::line::{Office, place, publish};
 
 mod failing;
+mod late;
 mod one_region;
 
 const SUBJECT: &str = "name:示例有限公司";

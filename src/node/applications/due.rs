@@ -91,9 +91,12 @@ pub fn under_way(
     all.first = due.into_iter().map(|(_, due)| due).collect();
     all.words = all.first.first().map(|first| {
         let (due, late) = (all.due - all.late, all.late);
+        let due = Some(format!("{due} due by {soon} 即将到期")).filter(|_| due > 0);
+        let late = Some(format!("{late} late 逾期")).filter(|_| late > 0);
+        let counts: Vec<String> = due.into_iter().chain(late).collect();
         format!(
-            "applications at another city's window 异地修复: {due} due by {soon} 即将到期, {late} late 逾期; \
-             `kaopu application list` shows them. First, {}",
+            "applications at another city's window 异地修复: {}; `kaopu application list` shows them. First, {}",
+            counts.join(", "),
             first.words
         )
     });
@@ -203,6 +206,7 @@ mod tests {
         );
         assert!(wednesday.first[1].words.contains("`kaopu application accept"), "{wednesday:?}");
         assert!(wednesday.words.unwrap().contains("2 due by 2026-07-09 即将到期, 1 late 逾期"));
+        assert!(of(DECIDER, 9).words.unwrap().contains(": 3 late 逾期; "));
         assert!(of(WINDOW, 6).first[0].words.contains("`kaopu application supply"));
     }
 }

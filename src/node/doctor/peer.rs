@@ -50,6 +50,8 @@ impl Surroundings<'_> {
             checks.extend(self.pull(peer));
             checks.extend(self.cosigns(peer).await);
             checks.extend(self.soon(peer).await.iter().map(expiry));
+            let late = self.status.late_partners.find(&peer.node);
+            checks.extend(late.map(|late| Check::warning("recognition", &late.words)));
         }
         PeerReport {
             node: peer.node.clone(),
