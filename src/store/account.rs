@@ -3,7 +3,7 @@
 use sqlx::FromRow;
 
 use super::db::{int, on, retry};
-use super::pending::{Change, note};
+use super::pending::{Change, commit_noted};
 use super::{Db, StoreError};
 
 /// An account as stored.
@@ -48,12 +48,7 @@ impl Db {
             let mut tx = self.begin().await?;
             on!(change tx, c => sqlx::query(BUMP).execute(c))?;
             let added = on!(change tx, c => sqlx::query(ADD).bind(name).bind(hash).bind(change.at_ms).execute(c))?;
-            if added == 0 {
-                return Ok(false);
-            }
-            note(&mut tx, change).await?;
-            tx.commit().await?;
-            Ok(true)
+            commit_noted(tx, added, change).await
         })
         .await
     }
@@ -62,12 +57,8 @@ impl Db {
     pub async fn disable_account(&self, name: &str, change: &Change<'_>) -> Result<bool, StoreError> {
         retry(|| async {
             let mut tx = self.begin().await?;
-            if on!(change tx, c => sqlx::query(DISABLE).bind(name).execute(c))? == 0 {
-                return Ok(false);
-            }
-            note(&mut tx, change).await?;
-            tx.commit().await?;
-            Ok(true)
+            let disabled = on!(change tx, c => sqlx::query(DISABLE).bind(name).execute(c))?;
+            commit_noted(tx, disabled, change).await
         })
         .await
     }

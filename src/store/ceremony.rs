@@ -3,7 +3,7 @@
 
 use super::account::BUMP;
 use super::db::{Tx, int, on, retry};
-use super::pending::{Change, note};
+use super::pending::{Change, commit_noted, note};
 use super::{Db, StoreError};
 use crate::statement::NodeId;
 
@@ -130,12 +130,8 @@ impl Db {
         retry(|| async {
             let mut tx = self.begin().await?;
             on!(change tx, c => sqlx::query(BUMP).execute(c))?;
-            if take(&mut tx, step, node, descriptor, change).await? == 0 {
-                return Ok(false);
-            }
-            note(&mut tx, change).await?;
-            tx.commit().await?;
-            Ok(true)
+            let taken = take(&mut tx, step, node, descriptor, change).await?;
+            commit_noted(tx, taken, change).await
         })
         .await
     }

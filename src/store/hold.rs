@@ -12,7 +12,7 @@ use sqlx::FromRow;
 
 pub use self::waiting::{Until, Waiting, WaitingCounts};
 use super::db::{Tx, clean, int, nat, on, retry};
-use super::pending::{Change, note};
+use super::pending::{Change, commit_noted, note};
 use super::upload::{Moved, UploadRow, UploadStep, add_faults, begin_row, step_row, unfinished};
 use super::{Db, StoreError};
 
@@ -180,14 +180,11 @@ impl Db {
                 .bind(change.at_ms)
                 .bind(upload)
                 .execute(c))?;
-            if approved == 0 {
-                return Ok(false);
+            if approved == 1 {
+                on!(change tx, c => sqlx::query(SET_BACK).bind(upload).execute(c))?;
+                on!(change tx, c => sqlx::query(FORGET_FAULTS).bind(upload).execute(c))?;
             }
-            on!(change tx, c => sqlx::query(SET_BACK).bind(upload).execute(c))?;
-            on!(change tx, c => sqlx::query(FORGET_FAULTS).bind(upload).execute(c))?;
-            note(&mut tx, change).await?;
-            tx.commit().await?;
-            Ok(true)
+            commit_noted(tx, approved, change).await
         })
         .await
     }
@@ -202,13 +199,10 @@ impl Db {
                 .bind(clean(change.reason.unwrap_or_default()))
                 .bind(upload)
                 .execute(c))?;
-            if refused == 0 {
-                return Ok(false);
+            if refused == 1 {
+                end(&mut tx, upload, change.at_ms).await?;
             }
-            end(&mut tx, upload, change.at_ms).await?;
-            note(&mut tx, change).await?;
-            tx.commit().await?;
-            Ok(true)
+            commit_noted(tx, refused, change).await
         })
         .await
     }

@@ -72,6 +72,16 @@ pub(super) async fn note(tx: &mut Tx, change: &Change<'_>) -> Result<(), StoreEr
     Ok(())
 }
 
+/// Writes one down and commits, where something was changed; else false, and nothing happens.
+pub(super) async fn commit_noted(mut tx: Tx, changed: u64, change: &Change<'_>) -> Result<bool, StoreError> {
+    if changed == 0 {
+        return Ok(false);
+    }
+    note(&mut tx, change).await?;
+    tx.commit().await?;
+    Ok(true)
+}
+
 impl Db {
     /// Writes one down that changes nothing in the store, but is to be known.
     pub async fn note_change(&self, change: &Change<'_>) -> Result<(), StoreError> {

@@ -3,7 +3,7 @@
 use sqlx::FromRow;
 
 use super::db::{Tx, clean, int, nat, on, retry};
-use super::pending::{Change, note};
+use super::pending::{Change, commit_noted};
 use super::{Db, StoreError};
 
 /// A range of entries that an upload published.
@@ -85,7 +85,7 @@ impl Db {
                 .bind(change.by)
                 .bind(change.at_ms)
                 .execute(c))?;
-            noted(tx, proposed, change).await
+            commit_noted(tx, proposed, change).await
         })
         .await
     }
@@ -99,7 +99,7 @@ impl Db {
                 .bind(change.at_ms)
                 .bind(upload)
                 .execute(c))?;
-            noted(tx, approved, change).await
+            commit_noted(tx, approved, change).await
         })
         .await
     }
@@ -109,13 +109,4 @@ impl Db {
         retry(|| async { on!(write self, c => sqlx::query(FINISH).bind(now_ms).bind(upload).execute(c)) }).await?;
         Ok(())
     }
-}
-
-async fn noted(mut tx: Tx, changed: u64, change: &Change<'_>) -> Result<bool, StoreError> {
-    if changed == 0 {
-        return Ok(false);
-    }
-    note(&mut tx, change).await?;
-    tx.commit().await?;
-    Ok(true)
 }
