@@ -95,10 +95,7 @@ pub struct More {
 impl Application {
     /// Beside a running server or without one.
     pub async fn run(self, shared: &Shared) -> anyhow::Result<ExitCode> {
-        let node = shared.open().await?;
-        let done = Box::pin(self.act(shared, &node)).await;
-        node.close().await;
-        done?;
+        shared.on_node(async |node| self.act(shared, node).await).await?;
         Ok(ExitCode::SUCCESS)
     }
 

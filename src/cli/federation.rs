@@ -80,10 +80,7 @@ async fn draft(shared: &Shared, file: &Path, wanted: &Draft) -> Result<ExitCode>
     if file.exists() {
         bail!("{} is there; name another file", file.display());
     }
-    let node = shared.open().await?;
-    let list = federation::draft(&node, wanted).await;
-    node.close().await;
-    let list = list?;
+    let list = shared.on_node(async |node| Ok(federation::draft(node, wanted).await?)).await?;
     write(file, &list)?;
     if shared.json {
         print_json(list.list())?;
@@ -99,10 +96,7 @@ async fn draft(shared: &Shared, file: &Path, wanted: &Draft) -> Result<ExitCode>
 
 async fn sign(shared: &Shared, file: &Path) -> Result<ExitCode> {
     let mut list = read(&[file.to_owned()])?;
-    let node = shared.open().await?;
-    let signed = federation::sign(&node, &mut list).await;
-    node.close().await;
-    let signed = signed?;
+    let signed = shared.on_node(async |node| Ok(federation::sign(node, &mut list).await?)).await?;
     write(file, &list)?;
     if shared.json {
         print_json(&json!({ "list": list.digest(), "statement": signed.digest(), "by": signed.issuer() }))?;
@@ -119,17 +113,18 @@ async fn sign(shared: &Shared, file: &Path) -> Result<ExitCode> {
 
 async fn take(shared: &Shared, files: &[PathBuf], person: &As) -> Result<ExitCode> {
     let list = read(files)?;
-    let node = shared.open().await?;
-    // who it is, before anything is done
-    let person = person.person(&Peers::of(&node)).await?;
-    let by = person.as_ref().map_or_else(|| shared.operator(), |person| person.name().to_owned());
-    let taken = federation::take(&node, &by, &list).await?;
-    let listed = match &person {
-        None => Vec::new(),
-        Some(person) => Box::pin(federation::propose(&node, &list, &taken, person)).await?,
-    };
-    let standing = federation::standing(&node.db, &node.id, list.list()).await?;
-    node.close().await;
+    let done = shared.on_node(async |node| {
+        // who it is, before anything is done
+        let person = person.person(&Peers::of(node)).await?;
+        let by = person.as_ref().map_or_else(|| shared.operator(), |person| person.name().to_owned());
+        let taken = federation::take(node, &by, &list).await?;
+        let listed = match &person {
+            None => Vec::new(),
+            Some(person) => Box::pin(federation::propose(node, &list, &taken, person)).await?,
+        };
+        Ok((person, taken, listed, federation::standing(&node.db, &node.id, list.list()).await?))
+    });
+    let (person, taken, listed, standing) = done.await?;
     let all_fetched = listed.iter().all(|listed| listed.error.is_none());
     if shared.json {
         let mut shown = shown(&list, Some(&taken.signers), &standing);
@@ -169,19 +164,20 @@ fn tell_listed(listed: &Listed) {
 }
 
 async fn show(shared: &Shared, files: &[PathBuf]) -> Result<ExitCode> {
-    let node = shared.open().await?;
-    let name = federation::of(&node.config)?.name.clone();
-    let list = match files {
-        [] => match federation::newest(&node.db, &name).await? {
-            Some(row) => SignedList::parse(&row.file)?,
-            None => bail!("no list of {name} is known here; `kaopu federation take FILE` takes one"),
-        },
-        files => read(files)?,
-    };
-    let verified = federation::verify(&node, &list).await;
-    let standing = federation::standing(&node.db, &node.id, list.list()).await;
-    node.close().await;
-    let standing = standing?;
+    let looked = shared.on_node(async |node| {
+        let name = federation::of(&node.config)?.name.clone();
+        let list = match files {
+            [] => match federation::newest(&node.db, &name).await? {
+                Some(row) => SignedList::parse(&row.file)?,
+                None => bail!("no list of {name} is known here; `kaopu federation take FILE` takes one"),
+            },
+            files => read(files)?,
+        };
+        let verified = federation::verify(node, &list).await;
+        let standing = federation::standing(&node.db, &node.id, list.list()).await?;
+        Ok((list, verified, standing))
+    });
+    let (list, verified, standing) = looked.await?;
     if shared.json {
         print_json(&shown(&list, verified.as_ref().ok(), &standing))?;
         return Ok(ExitCode::SUCCESS);

@@ -18,6 +18,7 @@ use self::receipts::{Faults, Target};
 use kaopu::import::upload::hold::Terms;
 use kaopu::import::upload::{Intake, Origin};
 use kaopu::import::{self, NotAnUpload, Receipt, Sheet};
+use kaopu::node::Node;
 use kaopu::node::hold::expire_held;
 use kaopu::node::peers::Peers;
 use kaopu::statement::Kind;
@@ -62,14 +63,13 @@ impl Import {
             Ok(Some(_)) if self.files.len() > 1 => {
                 Ok(wrong_usage("--receipt takes the receipt of one file: import the files one by one"))
             }
-            Ok(target) => Box::pin(run(&self, shared, target.as_ref())).await,
+            Ok(target) => shared.on_node(async |node| run(&self, shared, node, target.as_ref()).await).await,
             Err(why) => Ok(wrong_usage(&why.to_string())),
         }
     }
 }
 
-async fn run(args: &Import, shared: &Shared, target: Option<&Target>) -> Result<ExitCode> {
-    let node = shared.open().await?;
+async fn run(args: &Import, shared: &Shared, node: &Node, target: Option<&Target>) -> Result<ExitCode> {
     let Some(kind) = node.kinds.newest(&args.kind).filter(|kind| !kind.layouts.is_empty()).cloned() else {
         let known: Vec<&str> =
             node.kinds.all().filter(|k| !k.layouts.is_empty()).map(|k| k.typ.kind.as_str()).collect();
@@ -78,7 +78,7 @@ async fn run(args: &Import, shared: &Shared, target: Option<&Target>) -> Result<
     let intake = node.intake(&kind)?;
     expire_held(&node.db, &node.clock).await?;
     let holds = (args.hold || node.config.import.hold) && !args.dry_run;
-    let peers = Peers::of(&node);
+    let peers = Peers::of(node);
     let person = args.person.holding(&peers, holds).await?;
     let taking = Taking {
         args,
@@ -109,7 +109,6 @@ async fn run(args: &Import, shared: &Shared, target: Option<&Target>) -> Result<
         print_line(if shown == 0 { "[]" } else { "]" });
     }
     peers.log_changes().await;
-    node.close().await;
     Ok(if all_finished { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

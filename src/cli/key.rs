@@ -112,13 +112,12 @@ pub struct Compromise {
 impl Key {
     /// Runs the command.
     pub async fn run(self, shared: &Shared) -> anyhow::Result<ExitCode> {
-        let node = shared.open().await?;
-        let done = match &self {
-            Self::List => list(&node, shared).await,
-            _ => tell(shared, self.change(&node, shared).await),
-        };
-        node.close().await;
-        done.map(|()| ExitCode::SUCCESS)
+        let done = shared.on_node(async |node| match &self {
+            Self::List => list(node, shared).await,
+            _ => tell(shared, self.change(node, shared).await),
+        });
+        done.await?;
+        Ok(ExitCode::SUCCESS)
     }
 
     async fn change(&self, node: &Node, shared: &Shared) -> anyhow::Result<Taken> {

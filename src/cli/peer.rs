@@ -95,16 +95,16 @@ impl Peer {
             Self::Add(add) => add.read()?,
             _ => Vec::new(),
         };
-        let node = shared.open().await?;
-        let peers = Peers::of(&node);
-        let done = match &self {
-            Self::Invite(invite) => invite.run(&peers, shared).await,
-            Self::Add(add) => Box::pin(add.run(&peers, shared, read)).await,
-            Self::Confirm(confirm) => confirm.run(&peers, shared).await,
-            step => step.step(&peers, shared).await,
-        };
-        node.close().await;
-        done
+        let done = shared.on_node(async |node| {
+            let peers = Peers::of(node);
+            match &self {
+                Self::Invite(invite) => invite.run(&peers, shared).await,
+                Self::Add(add) => add.run(&peers, shared, read).await,
+                Self::Confirm(confirm) => confirm.run(&peers, shared).await,
+                step => step.step(&peers, shared).await,
+            }
+        });
+        done.await
     }
 
     async fn step(&self, peers: &Peers, shared: &Shared) -> anyhow::Result<ExitCode> {

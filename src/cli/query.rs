@@ -64,10 +64,7 @@ pub struct Query {
 impl Query {
     /// Asks. Beside a running server or without one: the store is shared.
     pub async fn run(self, shared: &Shared) -> anyhow::Result<ExitCode> {
-        let node = shared.open().await?;
-        let asked = Box::pin(self.ask(shared, &node)).await;
-        node.close().await;
-        asked
+        shared.on_node(async |node| self.ask(shared, node).await).await
     }
 
     async fn ask(self, shared: &Shared, node: &Node) -> anyhow::Result<ExitCode> {

@@ -55,10 +55,7 @@ fn outcome(text: &str) -> Result<Outcome, String> {
 impl Recognise {
     /// Beside a running server or without one.
     pub async fn run(self, shared: &Shared) -> anyhow::Result<ExitCode> {
-        let node = shared.open().await?;
-        let done = Box::pin(self.act(shared, &node)).await;
-        node.close().await;
-        done?;
+        shared.on_node(async |node| self.act(shared, node).await).await?;
         Ok(ExitCode::SUCCESS)
     }
 

@@ -70,10 +70,7 @@ impl Report {
             db.close().await;
             return done;
         }
-        let node = shared.open().await?;
-        let done = Box::pin(self.asking(shared, &node)).await;
-        node.close().await;
-        done
+        shared.on_node(async |node| self.asking(shared, node).await).await
     }
 
     async fn asking(&self, shared: &Shared, node: &Node) -> anyhow::Result<ExitCode> {

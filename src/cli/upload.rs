@@ -100,10 +100,7 @@ impl Upload {
 
 impl Withdraw {
     async fn run(self, shared: &Shared) -> Result<ExitCode> {
-        let node = shared.open().await?;
-        let done = self.on(shared, &node).await;
-        node.close().await;
-        done?;
+        shared.on_node(async |node| self.on(shared, node).await).await?;
         Ok(ExitCode::SUCCESS)
     }
 

@@ -46,15 +46,16 @@ pub struct Disable {
 impl User {
     /// Runs the command.
     pub async fn run(self, shared: &Shared) -> anyhow::Result<ExitCode> {
-        let node = shared.open().await?;
-        let peers = Peers::of(&node);
-        let done = match &self {
-            Self::Add(add) => add.run(&peers, shared).await,
-            Self::List => list(&peers, shared).await,
-            Self::Disable(disable) => disable.run(&peers, shared).await,
-        };
-        node.close().await;
-        done.map(|()| ExitCode::SUCCESS)
+        let done = shared.on_node(async |node| {
+            let peers = Peers::of(node);
+            match &self {
+                Self::Add(add) => add.run(&peers, shared).await,
+                Self::List => list(&peers, shared).await,
+                Self::Disable(disable) => disable.run(&peers, shared).await,
+            }
+        });
+        done.await?;
+        Ok(ExitCode::SUCCESS)
     }
 }
 

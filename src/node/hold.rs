@@ -193,7 +193,7 @@ pub async fn keep_expiring(db: Db, settings: Settings, clock: Clock) {
 async fn tell_due(db: &Db, settings: &Settings, clock: &Clock) {
     match HeldUploads::of(db, settings, clock, NAMED).await {
         Ok(held) => {
-            for words in &held.words {
+            if let Some(words) = &held.words {
                 tracing::warn!(waiting = held.waiting, due = held.due, "{words}");
             }
         }

@@ -50,10 +50,7 @@ pub struct Refuse {
 impl Approve {
     pub(super) async fn run(self, shared: &Shared) -> Result<ExitCode> {
         let target = self.receipt.as_deref().map(|path| Target::of(path, self.file.as_deref())).transpose()?;
-        let node = shared.open().await?;
-        let done = Box::pin(self.on(shared, &node, target.as_ref())).await;
-        node.close().await;
-        done?;
+        shared.on_node(async |node| Box::pin(self.on(shared, node, target.as_ref())).await).await?;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -84,10 +81,7 @@ impl Approve {
 
 impl Refuse {
     pub(super) async fn run(self, shared: &Shared) -> Result<ExitCode> {
-        let node = shared.open().await?;
-        let done = self.on(shared, &node).await;
-        node.close().await;
-        done?;
+        shared.on_node(async |node| self.on(shared, node).await).await?;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -114,10 +108,7 @@ async fn show(shared: &Shared, receipt: &Receipt, faults: &Faults) -> Result<()>
 
 /// Prints the rows that would be published. A reader that has gone away is no failure.
 pub(super) async fn rows(shared: &Shared, id: i64) -> Result<ExitCode> {
-    let node = shared.open().await?;
-    let printed = rows_of(&node, id).await;
-    node.close().await;
-    printed?;
+    shared.on_node(async |node| rows_of(node, id).await).await?;
     Ok(ExitCode::SUCCESS)
 }
 
