@@ -11,6 +11,7 @@ mod import;
 mod audit;
 mod check;
 mod federation;
+mod granted;
 mod init;
 mod key;
 mod peer;

@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
-use clap::builder::PossibleValuesParser;
 use kaopu::import::mend;
 use serde_json::Value;
 
 use super::Shared;
+use super::granted::Granted;
 use super::which::{How, Which, body, day, digest_of, say, text};
 
 /// Repair a record of this node, or revoke a repair 信用修复
@@ -27,39 +27,22 @@ enum Step {
 
 /// A decision to repair. What is required of it is not where a repair is revoked.
 #[derive(Debug, clap::Args)]
+#[command(
+    mut_arg("of", |arg| arg.required(true)),
+    mut_arg("authority", |arg| arg.required(true)),
+    mut_arg("reason", |arg| arg.required(true))
+)]
 struct Decision {
     #[command(flatten)]
     which: Which,
-    /// 修复类型
-    #[arg(long = "type", value_name = "TYPE", required = true, value_parser = PossibleValuesParser::new(["终止公示", "移出名单", "信用评价修复", "暂时屏蔽"]))]
-    of: Option<String>,
-    /// Who decided: the department that made the finding
-    #[arg(long, value_name = "NAME", required = true)]
-    authority: Option<String>,
-    /// … and its 统一社会信用代码
-    #[arg(long, value_name = "CODE")]
-    authority_code: Option<String>,
-    /// Why, in words
-    #[arg(long, value_name = "TEXT", required = true)]
-    reason: Option<String>,
-    /// The 文号 of this decision
-    #[arg(long, value_name = "文号")]
-    document: Option<String>,
+    #[command(flatten)]
+    granted: Granted,
     /// When the subject applied
     #[arg(long, value_name = "DATE", value_parser = day)]
     applied: Option<String>,
     /// When that was accepted
     #[arg(long, value_name = "DATE", value_parser = day)]
     accepted: Option<String>,
-    /// When it was decided; today where it is not said
-    #[arg(long, value_name = "DATE", value_parser = day)]
-    decided: Option<String>,
-    /// From which day on it takes effect; that of the decision where it is not said
-    #[arg(long, value_name = "DATE", value_parser = day)]
-    effective: Option<String>,
-    /// The last day, of 暂时屏蔽
-    #[arg(long, value_name = "DATE", value_parser = day)]
-    until: Option<String>,
     /// The public commitment 信用承诺书: a file, of which the digest is published, or that digest
     #[arg(long, value_name = "FILE|DIGEST")]
     commitment: Option<String>,
@@ -107,23 +90,15 @@ impl Repair {
 impl Decision {
     async fn run(self, shared: &Shared) -> anyhow::Result<ExitCode> {
         say(shared, "repair", &self.which, &self.how, |node| {
-            let decided = self.decided.clone().unwrap_or_else(|| node.clock.today().to_string());
-            let effective = self.effective.clone().unwrap_or_else(|| decided.clone());
             let evidence: Vec<Value> = self.evidence.iter().map(|one| digest_of(one)).collect::<anyhow::Result<_>>()?;
-            Ok(body([
-                ("type", text(self.of.as_ref())),
-                ("number", self.document.as_ref().map(|number| mend::document_number(number.trim()).into())),
+            let mut said = self.granted.body(node.clock.today());
+            said.extend(body([
                 ("applied", text(self.applied.as_ref())),
                 ("accepted", text(self.accepted.as_ref())),
-                ("decided", text(Some(&decided))),
-                ("authority", text(self.authority.as_ref())),
-                ("authority_uscc", text(self.authority_code.as_ref())),
                 ("commitment", self.commitment.as_deref().map(digest_of).transpose()?),
                 ("evidence", (!evidence.is_empty()).then(|| evidence.into())),
-                ("effective", text(Some(&effective))),
-                ("until", text(self.until.as_ref())),
-                ("reason", text(self.reason.as_ref())),
-            ]))
+            ]));
+            Ok(said)
         })
         .await?;
         Ok(ExitCode::SUCCESS)
