@@ -2,14 +2,16 @@
 
 use std::fmt::Write as _;
 
-/// Rows in one statement.
-pub(super) const WIDTHS: [usize; 5] = [100, 30, 10, 3, 1];
+/// Rows in one statement: a hundred at a time where there are many, and few statements for few rows, each of which costs two
+/// switches between threads on SQLite.
+pub(super) const WIDTHS: [usize; 14] = [100, 40, 30, 20, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1];
 
 /// A statement over a `VALUES` list, written once for each width and each way to name a place.
 pub(super) struct MultiRow {
     /// `$1, $2, …`: PostgreSQL.
     numbered: [String; WIDTHS.len()],
-    /// `?, ?, …`: SQLite, which looks each name up in a list, but not these.
+    /// `?, ?, …`: SQLite, which looks each name up in a list, but not these. What fails rolls the transaction back, whose end
+    /// it is anyway: else SQLite copies each page that it changes, to be able to take back one statement alone.
     plain: [String; WIDTHS.len()],
 }
 
@@ -31,7 +33,8 @@ impl MultiRow {
         };
         Self {
             numbered: WIDTHS.map(|width| text(width, &|n| format!("${}", n + 1))),
-            plain: WIDTHS.map(|width| text(width, &|_| "?".to_owned())),
+            plain: WIDTHS
+                .map(|width| text(width, &|_| "?".to_owned()).replacen("INSERT INTO", "INSERT OR ROLLBACK INTO", 1)),
         }
     }
 
@@ -121,7 +124,7 @@ mod tests {
 
     #[test]
     fn slices_cover_all_rows_in_order() {
-        for count in [0, 1, 9, 10, 99, 100, 101, 237, 4096] {
+        for count in [0, 1, 9, 10, 19, 64, 99, 100, 101, 237, 4096] {
             let rows: Vec<usize> = (0..count).collect();
             let mut seen = Vec::new();
             for (width, slice) in slices(&rows) {
@@ -135,8 +138,9 @@ mod tests {
     #[test]
     fn places_are_numbered_through() {
         let rows = MultiRow::new("INSERT INTO t (a, b)", 2, "ON CONFLICT DO NOTHING");
-        assert_eq!(rows.numbered(4), "INSERT INTO t (a, b) VALUES ($1, $2) ON CONFLICT DO NOTHING");
-        assert!(rows.numbered(0).contains("($199, $200) ON"));
-        assert!(rows.plain(3).contains("VALUES (?, ?), (?, ?)"));
+        let of = |rows| WIDTHS.iter().position(|width| *width == rows).unwrap();
+        assert_eq!(rows.numbered(of(1)), "INSERT INTO t (a, b) VALUES ($1, $2) ON CONFLICT DO NOTHING");
+        assert!(rows.numbered(of(100)).contains("($199, $200) ON"));
+        assert_eq!(rows.plain(of(2)), "INSERT OR ROLLBACK INTO t (a, b) VALUES (?, ?), (?, ?) ON CONFLICT DO NOTHING");
     }
 }
