@@ -95,6 +95,9 @@ pub struct OwnRecord {
     pub row: StatementRow,
 }
 
+// In the text of the query: SQLite prepares one whose limit is bound anew each time.
+const TOGETHER: usize = 2_000;
+
 static ANSWERED: LazyLock<MultiRow> = LazyLock::new(|| {
     MultiRow::new(
         "INSERT INTO answered (asker, nonce, query, jws, answer, at_ms)",
@@ -128,7 +131,9 @@ static OWN_ABOUT: LazyLock<String> = LazyLock::new(|| {
     )
 });
 static OWN_ABOUT_THESE: LazyLock<InList> = LazyLock::new(|| {
-    InList::new(2, |list| format!("{OWN} AND s.subject IN ({list}) ORDER BY s.subject, l.generation, s.idx LIMIT $1"))
+    InList::new(1, |list| {
+        format!("{OWN} AND s.subject IN ({list}) ORDER BY s.subject, l.generation, s.idx LIMIT {TOGETHER}")
+    })
 });
 
 impl Db {
@@ -194,22 +199,18 @@ impl Db {
         rows.into_iter().map(OwnRow::read).collect()
     }
 
-    /// The first of those about each of some subjects. A subject of which there are `limit` or more, and those that had no
-    /// room beside it, are left out.
-    pub async fn first_about(
-        &self,
-        subjects: &[&str],
-        limit: u32,
-    ) -> Result<HashMap<String, Vec<OwnRecord>>, StoreError> {
+    /// The first of those about each of some subjects, as far as there is room for all of one: 2,000 for a hundred subjects.
+    /// Subjects that have more, and those that have no room beside others, are left out.
+    pub async fn first_about(&self, subjects: &[&str]) -> Result<HashMap<String, Vec<OwnRecord>>, StoreError> {
         let mut found: HashMap<String, Vec<OwnRecord>> = HashMap::new();
         for (sql, asked) in OWN_ABOUT_THESE.of(subjects) {
             let asked: Vec<&str> = asked.collect();
             let rows: Vec<OwnRow> = on!(read self, c => asked
                 .iter()
-                .fold(sqlx::query_as(sql).bind(i64::from(limit)), |query, subject| query.bind(*subject))
+                .fold(sqlx::query_as(sql), |query, subject| query.bind(*subject))
                 .fetch_all(c))?;
             // of the last one, and of those behind it, there may be more
-            let cut = rows.last().filter(|_| rows.len() >= limit as usize).map(|row| row.subject.clone());
+            let cut = rows.last().filter(|_| rows.len() >= TOGETHER).map(|row| row.subject.clone());
             let whole = |subject: &str| cut.as_deref().is_none_or(|cut| subject < cut);
             found.extend(asked.iter().filter(|one| whole(one)).map(|one| ((*one).to_owned(), Vec::new())));
             for row in rows {

@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::found::{READ, Read};
+use super::found::Read;
 use crate::log::Origin;
 use crate::log::event::RecordPlace;
 use crate::statement::NodeId;
@@ -13,8 +13,6 @@ use crate::store::{Db, StoreError};
 
 /// Queries that are looked up at once.
 const MOST: usize = 100;
-/// Records that are read for ten of them at most; subjects that have more are looked for alone.
-const TOGETHER: u32 = 4 * READ;
 
 /// Looks up for queries. Cheap to clone.
 #[derive(Clone)]
@@ -67,7 +65,7 @@ async fn look(db: &Db, records: &Origin, wanted: Vec<Wanted>) -> Result<Vec<Know
     let extent = db.extent(records).await?;
     let extent = extent.ok_or_else(|| StoreError::Corrupt(format!("{records} has no checkpoint")))?;
     let subjects: HashSet<&str> = wanted.iter().filter_map(|one| one.subject.as_deref()).collect();
-    let about = db.first_about(&subjects.into_iter().collect::<Vec<_>>(), TOGETHER).await?;
+    let about = db.first_about(&subjects.into_iter().collect::<Vec<_>>()).await?;
     let places: HashSet<RecordPlace> = about.values().flatten().filter_map(|record| record.life.clone()).collect();
     let lives = db.said_of(&places).await?;
     let known = wanted.iter().map(|one| {
