@@ -305,8 +305,10 @@ async fn open_sqlite(path: &Path) -> Result<Pools, StoreError> {
 /// rollback that follows finds nothing to end: the connection then believes for good that a transaction is under way, and
 /// another must take its place.
 async fn has_ended(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
-    // the rollback of a transaction that was dropped stands before this in the connection's queue
-    connection.ping().await?;
+    if connection.is_in_transaction() {
+        // the rollback of a transaction that was dropped stands before this in the connection's queue
+        connection.ping().await?;
+    }
     Ok(!connection.is_in_transaction())
 }
 
