@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 
 use super::AppendError;
 use super::draft::{Draft, JudgedBy};
@@ -15,6 +16,9 @@ use crate::log::Origin;
 use crate::store::{self, Db, LogState};
 use crate::trust::descriptor::Descriptor;
 use crate::trust::keys::KeyStore;
+
+/// Statements that are judged or dropped in well under a millisecond.
+const FEW: usize = 64;
 
 /// The task, and what it knows of its log.
 pub(super) struct Task {
@@ -90,7 +94,7 @@ impl Task {
         while let Some(job) = next {
             if !draft.fits(&job, entries) {
                 self.late.push_front(job);
-                return self.judge(draft, jobs).await.close();
+                return self.judge(draft, jobs, entries).await.close();
             }
             entries += job.handed_in.statements.len();
             match draft.look_up(&self.db, &job).await {
@@ -99,7 +103,7 @@ impl Task {
             }
             next = if draft.has_room_for(jobs.len(), entries) { self.waiting_job().await } else { None };
         }
-        self.judge(draft, jobs).await
+        self.judge(draft, jobs, entries).await
     }
 
     /// A job that waits, or that a task brings which waits for nothing but its turn: the more there are, the more go into
@@ -112,9 +116,9 @@ impl Task {
         self.receiver.try_recv().ok()
     }
 
-    /// Off the runtime's threads: a full batch takes tens of milliseconds.
-    async fn judge(&mut self, mut draft: Draft, mut jobs: VecDeque<Job>) -> Draft {
-        let judged = tokio::task::spawn_blocking(move || {
+    /// Judges jobs, of so many statements, onto a draft.
+    async fn judge(&mut self, mut draft: Draft, mut jobs: VecDeque<Job>, statements: usize) -> Draft {
+        let judged = beside(statements, move || {
             while draft.has_room()
                 && let Some(job) = jobs.pop_front()
             {
@@ -171,8 +175,8 @@ impl Task {
                 self.stand_at(sealed.tip().clone());
                 self.take_back().await;
                 let done = sealed.answer_all();
-                // some milliseconds, in which the next commit may begin
-                tokio::task::spawn_blocking(move || drop(done));
+                // the next commit may begin meanwhile
+                beside(done.0.len(), move || drop(done));
                 self.note.send_replace(self.tip.note().to_owned());
                 self.size.send_replace(self.tip.size());
                 // nothing in it: the same again, but on an end that is committed
@@ -286,4 +290,10 @@ impl Task {
             job.answer(Err(why.clone()));
         }
     }
+}
+
+/// Works on so many statements beside the task that appends: where they are many, which takes tens of milliseconds, off the
+/// runtime's threads; few are not worth the way to another thread.
+fn beside<T: Send + 'static>(statements: usize, work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+    if statements <= FEW { tokio::spawn(async move { work() }) } else { tokio::task::spawn_blocking(work) }
 }
