@@ -1,6 +1,6 @@
 //! Queries between two nodes over real mutual TLS, signed and logged on both sides, both in this process, while the asked
-//! one holds many records: how many a second with 64 under way, held against nginx serving a static file over mutual TLS to
-//! the same client, and how long each takes at half the rate that is asked for.
+//! one holds many records, which the asking one has mirrored: how many a second with 64 under way, held against nginx serving
+//! a static file over mutual TLS to the same client, and how long each takes at half the rate that is asked for.
 //!
 //! `cargo bench --bench query`; `KAOPU_ROWS` says how many records (100,000), `KAOPU_SECONDS` for how long (10),
 //! `KAOPU_FLIGHT` how many queries are under way at once (64), `KAOPU_STORE` on which database alone.
@@ -54,14 +54,27 @@ async fn measure(kind: Kind, rows: u64, flight: u64, time: Duration) {
         Some(nginx) => Some(nginx.measure(&line.asker, &line.asked.city, flight, time).await),
         None => None,
     };
+    let before = processor();
     let (reached, took) = line.ask(flight, time, None).await;
-    println!("{kind:?}: {reached} queries/s, {flight} in flight, {rows} records: {}", shares(took));
+    let each = (processor() - before) / took.len().max(1) as u32;
+    println!(
+        "{kind:?}: {reached} queries/s, {flight} in flight, {rows} records: {}, {each:.0?} of processor time each",
+        shares(took)
+    );
     let Some(nginx) = nginx else { return println!("no nginx here to hold it against: install it for the ratio") };
     println!("{kind:?}: nginx {nginx}/s, ratio {:.3}", reached as f64 / nginx as f64);
     let half = ((nginx as f64 * GOAL) as u64).min(reached) / 2;
     let (reached, took) = line.ask(flight, time, Some(half)).await;
     println!("{kind:?}: at {reached} queries/s of {half} that were to be asked: {}", shares(took));
     line.asked.close().await;
+}
+
+/// What this process has had of the processors: both nodes, without a database server.
+fn processor() -> Duration {
+    // user and system time, in hundredths of a second on Linux
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let ticks = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(2);
+    Duration::from_millis(10 * ticks.filter_map(|ticks| ticks.parse::<u64>().ok()).sum::<u64>())
 }
 
 fn shares(mut took: Vec<Duration>) -> String {
@@ -94,6 +107,11 @@ impl Line {
         fill(&asked.city, &records, rows).await;
         let limits = Limits { per_second: u32::MAX, in_flight: 1024, ..Limits::default() };
         asked.serve_within(tcp, limits);
+        asker.pull();
+        let hour = Duration::from_secs(3600);
+        // the descriptor stands before the records
+        asker.holds_within(&asked.city.records(), rows + 1, hour).await;
+        asker.rest().await;
         Self { asked, asker, pem, rows }
     }
 
