@@ -95,6 +95,7 @@ impl Wrong {
                 Refused::Class => "class",
                 Refused::Prev => "prev",
                 Refused::WrongLog => "kind",
+                Refused::Event(why) => why.code(),
                 _ => "statement",
             },
             Self::Descriptor(_) => "descriptor",

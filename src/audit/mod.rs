@@ -12,11 +12,13 @@
 //! Keys come with it: entry 0 is a descriptor, and each change of it follows. What the folder cannot say is whether that
 //! descriptor is the city's: whoever verifies brings the log's verifier key or the fingerprint of the descriptor from
 //! elsewhere. Verification shares with a pull how one statement is verified and judged, and nothing else: it is a second
-//! opinion on what this program itself wrote.
+//! opinion on what this program itself wrote. Events are judged against what they name as far as that stands in the same log.
 
+mod events;
 pub mod export;
 pub mod fault;
 pub mod folder;
+mod judged;
 pub(crate) mod keys;
 mod read;
 mod tree;
@@ -25,6 +27,7 @@ mod versions;
 mod void;
 mod waiting;
 
+pub use events::{ELSEWHERE, GAPS, NOT_READ};
 pub use fault::{Fault, Wrong};
 pub use folder::Folder;
 pub use verify::{Report, Trust, verify};

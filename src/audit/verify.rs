@@ -3,13 +3,15 @@
 //! The log is gone through in windows of bundles. A window is read and held against its tiles on all cores; then, in order,
 //! the tree grows and descriptors change the keys; then statements are parsed, their signatures verified in batches, and
 //! judged, on all cores again, while the next window is read; then, in order, comes what depends on the statements before:
-//! `iat`, versions, erasures.
+//! `iat`, versions, erasures. At the end events are judged against what they name.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::events::{Events, Log};
 use super::fault::{Fault, Wrong};
 use super::folder::Folder;
+use super::judged::Judged;
 use super::keys::Keys;
 use super::read::{self, Body, Bundle};
 use super::tree::Tree;
@@ -18,7 +20,7 @@ use super::void::Void;
 use super::waiting::{Bodies, Waiting, in_batches};
 use crate::crew::share_out;
 use crate::log::checkpoint::CheckpointError;
-use crate::log::judge::{self, NotAccepted, Place, TOLERANCE};
+use crate::log::judge::{NotAccepted, TOLERANCE};
 use crate::log::note::VerifierKey;
 use crate::log::tile::FULL;
 use crate::log::{Checkpoint, Class};
@@ -51,6 +53,10 @@ pub struct Report {
     pub trusted: bool,
     /// Statements whose digest, signature, schema, rules and place were verified, and that are not void.
     pub verified: u64,
+    /// Events among them that were judged against what they name.
+    pub events: u64,
+    /// Events among them that could not be, by reason.
+    pub unjudged: BTreeMap<&'static str, u64>,
     /// Statements whose digest and signature were verified, but of a kind or date not known here, by reason.
     pub held: BTreeMap<String, u64>,
     /// Bodies of addressed entries that are not in the folder.
@@ -100,6 +106,8 @@ pub fn verify(
         tree: Tree::new(folder),
         versions: Versions::default(),
         void: Void::new(checkpoint.size),
+        events: Events::default(),
+        lacks: false,
         max_iat: i64::MIN,
         erased: BTreeMap::new(),
         erasures: BTreeSet::new(),
@@ -107,6 +115,7 @@ pub fn verify(
         tell,
     };
     passage.walk(&mut audit);
+    passage.judge_events(&mut audit);
     audit.finish(&note, &checkpoint, trust);
     audit.report
 }
@@ -134,6 +143,9 @@ struct Audit<'a> {
     tree: Tree<'a>,
     versions: Versions,
     void: Void,
+    events: Events,
+    /// Some bodies cannot be used: what they said is not known.
+    lacks: bool,
     max_iat: i64,
     /// Erased entries by digest, until an erasure is seen.
     erased: BTreeMap<Digest, u64>,
@@ -153,22 +165,6 @@ enum Task {
 enum Done {
     Judged(Vec<Judged>),
     Read(Bundle),
-}
-
-/// A statement, verified and judged but for what stands before it.
-struct Judged {
-    index: u64,
-    iat: i64,
-    digest: Digest,
-    accepted: Result<(), NotAccepted>,
-    /// Whether it could be read at all.
-    is_read: bool,
-    /// Its `iat` is held against nothing.
-    is_descriptor: bool,
-    /// Its record, and the version that it replaces.
-    record: Option<(u128, Option<Digest>)>,
-    /// What it says is to be erased.
-    erases: Vec<Digest>,
 }
 
 impl Passage<'_> {
@@ -224,7 +220,7 @@ impl Passage<'_> {
         let mut waiting = Vec::new();
         for (index, (entry, body)) in (bundle.first..).zip(bundle.entries) {
             match body {
-                Body::Unusable => audit.versions.gaps = true,
+                Body::Unusable => (audit.versions.gaps, audit.lacks) = (true, true),
                 Body::Withheld => {
                     audit.versions.gaps = true;
                     audit.report.withheld += 1;
@@ -263,7 +259,7 @@ impl Passage<'_> {
         for waiting in waiting {
             match waiting {
                 Waiting::Descriptor(index, class, descriptor) => {
-                    judged.push(self.judge_one(*index, *class, descriptor));
+                    judged.push(self.judged(*index, *class, descriptor));
                 }
                 Waiting::Bodies(bodies) => {
                     for (index, entry, place) in &bodies.places {
@@ -280,35 +276,33 @@ impl Passage<'_> {
         }
         let verified = places.into_iter().zip(envelope::verify_all(batch));
         judged.extend(verified.map(|((index, entry), verified)| match verified {
-            Ok(verified) => self.judge_one(index, entry.class, &verified),
+            Ok(verified) => self.judged(index, entry.class, &verified),
             Err(refused) => Judged::refused(index, entry.digest, refused, true),
         }));
         judged.sort_by_key(|judged| judged.index);
         judged
     }
 
-    fn judge_one(&self, index: u64, class: Class, verified: &Verified) -> Judged {
-        let origin = &self.checkpoint.origin;
-        // order is for later: here nothing is known of what stands before
-        let place = Place { owner: &origin.node, log: origin.log, max_iat: i64::MIN, now: self.now };
-        let kind = judge::accept(self.kinds, &place, class, verified);
-        let statement = verified.statement();
-        let record = kind.as_ref().ok().and_then(|kind| {
-            let identity = kind.identity_of(statement)?;
-            Some((Versions::key(&statement.typ.kind, &identity), statement.prev))
-        });
-        let erases = if statement.typ.kind == "erasure" { statement.refs.clone() } else { Vec::new() };
-        let (iat, digest, accepted) = (statement.iat, verified.digest(), kind.map(drop));
-        let is_descriptor = statement.typ.kind == "descriptor";
-        Judged { index, iat, digest, accepted, is_read: true, is_descriptor, record, erases }
+    fn judged(&self, index: u64, class: Class, verified: &Verified) -> Judged {
+        Judged::of(self.kinds, &self.checkpoint.origin, self.now, index, class, verified)
     }
-}
 
-impl Judged {
-    fn refused(index: u64, digest: Digest, why: Refused, is_read: bool) -> Self {
-        let accepted = Err(why.into());
-        let (iat, is_descriptor, record, erases) = (i64::MIN, false, None, Vec::new());
-        Self { index, iat, digest, accepted, is_read, is_descriptor, record, erases }
+    /// When all entries are through: events against what they name.
+    fn judge_events(&self, audit: &mut Audit<'_>) {
+        let report = &audit.report;
+        let log = Log {
+            folder: self.folder,
+            kinds: self.kinds,
+            origin: &self.checkpoint.origin,
+            size: self.checkpoint.size,
+            void: &audit.void,
+            gaps: audit.lacks || report.erased + report.void > 0 || !report.held.is_empty(),
+            withheld: report.withheld > 0,
+        };
+        let found = audit.events.judge(&log);
+        audit.report.verified = audit.report.verified.saturating_sub(found.faults.len() as u64);
+        (audit.report.events, audit.report.unjudged) = (found.good, found.unjudged);
+        audit.wrong(&found.faults);
     }
 }
 
@@ -318,6 +312,7 @@ impl Audit<'_> {
         let refuse = |refused| Fault::at(judged.index, Wrong::Refused(refused));
         let backdated = !judged.is_descriptor && judged.iat < self.max_iat.saturating_sub(TOLERANCE);
         self.versions.gaps |= !judged.is_read;
+        self.lacks |= !judged.is_read;
         // what is signed counts, whatever else is wrong with it
         self.max_iat = self.max_iat.max(judged.iat);
         match judged.accepted {
@@ -339,6 +334,11 @@ impl Audit<'_> {
                 {
                     self.void.refused(judged.index, true);
                     return self.wrong(&[refuse(Refused::Prev)]);
+                }
+                match (judged.record, judged.event) {
+                    (Some((record, Some(_))), _) => self.events.version(judged.index, record),
+                    (_, Some(named)) => self.events.note(judged.index, judged.digest, named),
+                    _ => {}
                 }
                 self.report.verified += 1;
             }

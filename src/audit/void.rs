@@ -11,6 +11,19 @@ use crate::log::tile::FULL;
 use crate::statement::{Kinds, Unverified};
 use crate::trust::compromise::Compromised;
 
+/// How an entry stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stands {
+    /// Verified, and judged but for what it names.
+    Good,
+    /// Verified, and early.
+    Held,
+    /// Refused.
+    Refused,
+    /// Void.
+    Void,
+}
+
 /// What is void in a log so far.
 pub struct Void {
     size: u64,
@@ -103,6 +116,19 @@ impl Void {
             }
         }
         void
+    }
+
+    /// How an entry stands that could be read.
+    pub fn stands(&self, index: u64) -> Stands {
+        if self.named.contains(&index) {
+            Stands::Void
+        } else if self.refused.contains(&index) || self.superseded.contains(&index) {
+            Stands::Refused
+        } else if self.held.contains(&index) {
+            Stands::Held
+        } else {
+            Stands::Good
+        }
     }
 
     fn stood(&self, index: u64) -> bool {

@@ -140,6 +140,15 @@ fn tell(report: &Report, took: Duration) {
             "{verified} verified: digest, signature, key at its place, schema, rules, order, versions"
         ));
     }
+    if report.events > 0 {
+        print_line(&format!("events judged against what they are about 修复、撤回等已核对: {}", report.events));
+    }
+    for (why, count) in &report.unjudged {
+        print_line(&format!("events not judged against what they are about: {count}, since {why}"));
+    }
+    if report.events > 0 || !report.unjudged.is_empty() {
+        print_line("events are not judged by dates, as of the least publicity, nor by policies: each city has its own");
+    }
     for (why, count) in &report.held {
         print_line(&format!("{count} verified but for schema and rules: {why}"));
     }
@@ -180,6 +189,8 @@ struct ReportLines<'a> {
     fingerprint: Option<Digest>,
     trusted: bool,
     verified: u64,
+    events: u64,
+    unjudged: &'a BTreeMap<&'static str, u64>,
     held: &'a BTreeMap<String, u64>,
     withheld: u64,
     erased: u64,
@@ -212,6 +223,8 @@ impl<'a> ReportLines<'a> {
             fingerprint: report.fingerprint,
             trusted: report.trusted,
             verified: report.verified,
+            events: report.events,
+            unjudged: &report.unjudged,
             held: &report.held,
             withheld: report.withheld,
             erased: report.erased,

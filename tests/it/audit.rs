@@ -18,6 +18,9 @@ use tempfile::TempDir;
 
 use crate::sample_log::{self, City, START};
 
+mod events;
+mod void;
+
 /// A log on its way into a folder.
 struct Sample {
     city: City,
@@ -28,7 +31,12 @@ struct Sample {
 impl Sample {
     /// A descriptor and `penalties` penalties.
     fn new(penalties: u64) -> Self {
-        let mut city = City::new("kaopu/340500/records/1", 7);
+        Self::of("kaopu/340500/records/1", penalties)
+    }
+
+    /// The same in a log of this origin.
+    fn of(origin: &str, penalties: u64) -> Self {
+        let mut city = City::new(origin, 7);
         let descriptor = city.descriptor();
         let descriptor = city.sign_descriptor(&descriptor, START);
         let mut sample = Self { city, statements: vec![], log: vec![] };
@@ -363,40 +371,4 @@ proptest! {
             Ok(())
         })?;
     }
-}
-
-#[test]
-fn what_a_compromised_key_signed_is_void_for_the_versions_of_its_record_too() {
-    let mut sample = Sample::new(3);
-    let stolen = SigningKey::generate(Suite::EdDsa, &mut StdRng::seed_from_u64(5));
-    let mut second = sample.city.descriptor();
-    second.sequence = 2;
-    let (key, state) = (stolen.public().clone(), KeyState::Active);
-    second.keys.push(KeyEntry { key, purpose: Purpose::Sign, state, valid_below: None });
-    let signed = sample.city.sign_descriptor(&second, START + 100);
-    sample.push(signed);
-    let version = |sample: &mut Sample, prev: u64, facts: &str| {
-        let mut version = Statement { prev: Some(sample.log[prev as usize].0.digest), ..sample.city.penalty(1) };
-        version.body.insert("facts".to_owned(), facts.into());
-        Statement { iat: START + 100, ..version }
-    };
-    let first = 2; // of penalty number 1
-    let theirs = version(&mut sample, first, "示例窃");
-    let theirs = kaopu::statement::envelope::sign(theirs, &stolen).unwrap();
-    let theirs = sample.push(theirs);
-    let on_it = version(&mut sample, theirs, "示例承");
-    let on_it = sample.say(on_it);
-    let mut third = second.clone();
-    third.sequence = 3;
-    let entry = third.keys.last_mut().unwrap();
-    entry.state = KeyState::Compromised;
-    entry.valid_below = Some(ValidBelow::Every(theirs));
-    let signed = sample.city.sign_descriptor(&third, START + 100);
-    sample.push(signed);
-    let anew = version(&mut sample, first, "示例正");
-    sample.say(anew);
-    let (void, report) = sample.audit();
-    assert_eq!(void, [(Some(theirs), "compromised"), (Some(on_it), "on-void")]);
-    assert_eq!(report.verified, sample.log.len() as u64 - 2);
-    assert_eq!((report.faults, report.void), (0, 2), "its owner says so itself: nothing is wrong with the log");
 }
