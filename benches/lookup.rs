@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 
 use city::City;
 use database::Kind;
-use filled::{databases, fill, uscc};
+use filled::{databases, fill, settle, uscc};
 use kaopu::node::lookup;
 use kaopu::node::view::View;
 use kaopu::record::Rules;
@@ -52,6 +52,7 @@ async fn measure(kind: Kind, rows: u64, times: u64) {
     let office = Office::in_a(kind, City::new("340500", "https://127.0.0.1:1")).await;
     let records = office.publishes().await;
     fill(&office.city, &records, rows).await;
+    settle(kind, office.database.url()).await;
     let few = look_up(&office, rows, 1).await;
     println!("{kind:?}: {rows} records: {}", said(&few));
     copy(kind, office.database.url(), rows, times).await;
@@ -125,8 +126,8 @@ async fn copy(kind: Kind, url: &str, rows: u64, times: u64) {
                     sqlx::query(AssertSqlSafe(sql.clone())).bind(time).execute(&mut to).await.unwrap();
                 }
             }
-            sqlx::query("VACUUM ANALYZE").execute(&mut to).await.unwrap();
             to.close().await.unwrap();
+            settle(kind, url).await;
         }
     }
     println!("{kind:?}: copied in {:.0?}", begun.elapsed());

@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use city::{City, certificates};
 use database::Kind;
-use filled::{databases, fill, uscc};
+use filled::{databases, fill, settle, uscc};
 use kaopu::exchange::finding::{Ask, Came, Whom};
 use kaopu::exchange::question::About;
 use kaopu::http::Limits;
@@ -112,6 +112,9 @@ impl Line {
         // the descriptor stands before the records
         asker.holds_within(&asked.city.records(), rows + 1, hour).await;
         asker.rest().await;
+        for office in [&asked, &asker] {
+            settle(kind, office.database.url()).await;
+        }
         Self { asked, asker, pem, rows }
     }
 

@@ -1,7 +1,11 @@
 //! Databases with many records, one about each of so many subjects that do not exist.
 
+use std::str::FromStr as _;
+
 use kaopu::log::appender::Appender;
 use kaopu::statement::Verified;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _};
 
 use crate::city::City;
 use crate::database::Kind;
@@ -25,6 +29,16 @@ pub async fn fill(city: &City, records: &Appender, rows: u64) {
         let statements: Vec<Verified> = (first..end).map(|n| city.say(city.penalty_of(&uscc(n), n))).collect();
         publish(records, statements).await;
         first = end;
+    }
+}
+
+/// Has a PostgreSQL database look at what it holds, as it does by itself within a minute: until then it plans look-ups as
+/// scans.
+pub async fn settle(kind: Kind, url: &str) {
+    if kind != Kind::Sqlite {
+        let mut to = PgConnectOptions::from_str(url).expect("its address").connect().await.expect("a connection");
+        sqlx::query("ANALYZE").execute(&mut to).await.expect("it looks");
+        to.close().await.expect("it ends");
     }
 }
 
