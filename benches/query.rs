@@ -114,6 +114,8 @@ impl Line {
         asker.rest().await;
         for office in [&asked, &asker] {
             settle(kind, office.database.url()).await;
+            // as `kaopu serve` does
+            tokio::spawn(office.db.clone().keep_folding());
         }
         Self { asked, asker, pem, rows }
     }

@@ -112,6 +112,7 @@ impl Bound {
             db: node.db.clone(),
         };
         tasks.spawn(until(stopping.clone(), keeper.keep()));
+        tasks.spawn(until(stopping.clone(), node.db.clone().keep_folding()));
         tasks.spawn(until(stopping.clone(), policies.keep()));
         tasks.spawn(until(stopping.clone(), node.settings.clone().keep_rules(Arc::clone(&node.config))));
         tasks.spawn(until(stopping.clone(), node.settings.clone().keep_calendar(Arc::clone(&node.config))));

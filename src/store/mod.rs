@@ -8,6 +8,7 @@
 //! | `refused_descriptor.rs` | `refused_descriptor` |
 //! | `revise.rs` | what compromised keys signed, taken back |
 //! | `gather.rs` | look-ups of many callers together |
+//! | `fold.rs` | SQLite's write-ahead log, folded beside its writer |
 //! | `rows.rs`, `list.rs` | statements over many rows, and about many values, at once |
 //! | `statement.rs` | `statement`, `reference` |
 //! | `event.rs` | `event` |
@@ -47,6 +48,7 @@ pub mod cosignature;
 pub mod db;
 pub mod delivery;
 pub mod event;
+mod fold;
 pub mod gather;
 pub mod hold;
 pub mod inbox;
