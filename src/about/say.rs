@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use rand::rngs::StdRng;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::SayError;
@@ -48,7 +48,7 @@ pub enum Named {
 }
 
 /// An event that was said, or may be.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Spoken {
     /// Its digest; None where it was not said.
     pub digest: Option<Digest>,

@@ -8,7 +8,8 @@ use kaopu::clock::Clock;
 use kaopu::store::Db;
 use serde_json::Value;
 
-use super::which::{How, Which, body, day, digest_of, say, text};
+use super::how::How;
+use super::which::{Which, body, day, digest_of, say, text};
 use super::{Shared, print_json, print_line};
 
 /// Raise a dispute about a record, answer one, and list those that wait 异议

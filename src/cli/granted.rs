@@ -1,4 +1,5 @@
-//! What a decision to repair says: the options that `kaopu repair` and `kaopu application decide` share.
+//! What a decision to repair, or to revoke a repair, says: the options that `kaopu repair`, `kaopu repair revoke` and
+//! `kaopu application decide` share.
 
 use clap::builder::PossibleValuesParser;
 use jiff::civil::Date;
@@ -13,12 +14,22 @@ pub struct Granted {
     /// 修复类型
     #[arg(long = "type", value_name = "TYPE", value_parser = PossibleValuesParser::new(["终止公示", "移出名单", "信用评价修复", "暂时屏蔽"]))]
     of: Option<String>,
+    /// The 统一社会信用代码 of who decided
+    #[arg(long, value_name = "CODE")]
+    authority_code: Option<String>,
+    #[command(flatten)]
+    ruling: Ruling,
+    /// The last day, of 暂时屏蔽
+    #[arg(long, value_name = "DATE", value_parser = day)]
+    until: Option<String>,
+}
+
+/// Of a decision to repair, or to revoke a repair.
+#[derive(Debug, clap::Args)]
+pub struct Ruling {
     /// Who decided: the department that made the finding
     #[arg(long, value_name = "NAME")]
     authority: Option<String>,
-    /// … and its 统一社会信用代码
-    #[arg(long, value_name = "CODE")]
-    authority_code: Option<String>,
     /// Why, in words; partners can read it
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
@@ -31,9 +42,6 @@ pub struct Granted {
     /// From which day on it takes effect; that of the decision where it is not said
     #[arg(long, value_name = "DATE", value_parser = day)]
     effective: Option<String>,
-    /// The last day, of 暂时屏蔽
-    #[arg(long, value_name = "DATE", value_parser = day)]
-    until: Option<String>,
 }
 
 impl Granted {
@@ -43,16 +51,26 @@ impl Granted {
 
     /// As members of a repair's body.
     pub fn body(&self, today: Date) -> Map<String, Value> {
+        let mut said = self.ruling.body(today);
+        said.extend(body([
+            ("type", text(self.of.as_ref())),
+            ("authority_uscc", text(self.authority_code.as_ref())),
+            ("until", text(self.until.as_ref())),
+        ]));
+        said
+    }
+}
+
+impl Ruling {
+    /// As members of a body.
+    pub fn body(&self, today: Date) -> Map<String, Value> {
         let decided = self.decided.clone().unwrap_or_else(|| today.to_string());
         let effective = self.effective.clone().unwrap_or_else(|| decided.clone());
         body([
-            ("type", text(self.of.as_ref())),
             ("number", self.document.as_ref().map(|number| mend::document_number(number.trim()).into())),
             ("decided", text(Some(&decided))),
             ("authority", text(self.authority.as_ref())),
-            ("authority_uscc", text(self.authority_code.as_ref())),
             ("effective", text(Some(&effective))),
-            ("until", text(self.until.as_ref())),
             ("reason", text(self.reason.as_ref())),
         ])
     }

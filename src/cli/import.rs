@@ -15,7 +15,6 @@ use anyhow::Result;
 
 use self::progress::Bar;
 use self::receipts::{Faults, Target};
-use kaopu::import::upload::hold::Terms;
 use kaopu::import::upload::{Intake, Origin};
 use kaopu::import::{self, NotAnUpload, Receipt, Sheet};
 use kaopu::node::Node;
@@ -23,7 +22,7 @@ use kaopu::node::hold::expire_held;
 use kaopu::node::peers::Peers;
 use kaopu::statement::Kind;
 
-use super::person::As;
+use super::how::{By, How};
 use super::upload::held;
 use super::{Shared, print_line};
 
@@ -44,15 +43,8 @@ pub struct Import {
     /// corrected and sent again
     #[arg(long, value_name = "FILE")]
     receipt: Option<PathBuf>,
-    /// Say what would come of it, and write nothing
-    #[arg(long)]
-    dry_run: bool,
-    /// Hold it for a second person 复核: judge everything, keep what would be published, and publish nothing until another
-    /// person approves it by `kaopu upload approve`. Needs --as
-    #[arg(long)]
-    hold: bool,
     #[command(flatten)]
-    person: As,
+    how: How,
 }
 
 impl Import {
@@ -77,16 +69,8 @@ async fn run(args: &Import, shared: &Shared, node: &Node, target: Option<&Target
     };
     let intake = node.intake(&kind)?;
     expire_held(&node.db, &node.clock).await?;
-    let holds = (args.hold || node.config.import.hold) && !args.dry_run;
     let peers = Peers::of(node);
-    let person = args.person.holding(&peers, holds).await?;
-    let taking = Taking {
-        args,
-        intake: &intake,
-        operator: person.as_ref().map_or_else(|| shared.operator(), |person| person.name().to_owned()),
-        terms: person.as_ref().filter(|_| holds).map(|person| node.terms(person)),
-        target,
-    };
+    let taking = Taking { args, intake: &intake, by: args.how.by(shared, node, &peers).await?, target };
     let mut all_finished = true;
     let mut shown = 0;
     for file in &args.files {
@@ -116,9 +100,7 @@ async fn run(args: &Import, shared: &Shared, node: &Node, target: Option<&Target
 struct Taking<'a> {
     args: &'a Import,
     intake: &'a Intake,
-    operator: String,
-    /// They are held for a second person.
-    terms: Option<Terms>,
+    by: By,
     target: Option<&'a Target>,
 }
 
@@ -129,7 +111,7 @@ impl Taking<'_> {
         let name = name.map_or_else(|| file.display().to_string(), |name| name.to_string_lossy().into_owned());
         let mut bar = Bar::new(&name);
         let import = self.intake.import();
-        let (receipt, faults) = if self.args.dry_run {
+        let (receipt, faults) = if self.args.how.dry_run {
             let rehearsal = self.intake.rehearse(sheet, |progress| bar.show(progress)).await?;
             let receipt = Receipt {
                 file: name,
@@ -142,9 +124,9 @@ impl Taking<'_> {
             };
             (receipt, Faults::Aside(rehearsal.faults))
         } else {
-            let (department, operator) = (self.args.department.clone(), self.operator.clone());
+            let (department, operator) = (self.args.department.clone(), self.by.operator.clone());
             let origin = Origin { file: name, department, operator };
-            let upload = match &self.terms {
+            let upload = match &self.by.terms {
                 Some(terms) => self.intake.hold(sheet, &origin, terms, |progress| bar.show(progress)).await?,
                 None => self.intake.run(sheet, &origin, |progress| bar.show(progress)).await?,
             };
@@ -166,7 +148,7 @@ async fn show(args: &Import, shared: &Shared, before: usize, receipt: &Receipt, 
         }
         return receipts::print_json(receipt, faults).await;
     }
-    if args.dry_run {
+    if args.how.dry_run {
         print_line("rehearsal 试运行: nothing was written 未写入任何内容");
     }
     print_line(receipts::table(receipt, faults).await?.trim_end());

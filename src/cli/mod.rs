@@ -12,6 +12,7 @@ mod audit;
 mod check;
 mod federation;
 mod granted;
+mod how;
 mod init;
 mod key;
 mod peer;

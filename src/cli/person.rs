@@ -28,11 +28,6 @@ impl As {
         Ok(Some(peers.person(name, &secret).await?))
     }
 
-    /// The person; one is needed where a second person will look at it.
-    pub async fn holding(&self, peers: &Peers, holds: bool) -> anyhow::Result<Option<Person>> {
-        if holds { Ok(Some(self.needed(peers).await?)) } else { self.person(peers).await }
-    }
-
     /// The person, without whom this is not done where there are accounts.
     pub async fn if_there_are_accounts(&self, peers: &Peers) -> anyhow::Result<Option<Person>> {
         match self.person(peers).await? {

@@ -2,12 +2,12 @@
 
 use std::process::ExitCode;
 
-use kaopu::import::mend;
 use serde_json::Value;
 
 use super::Shared;
-use super::granted::Granted;
-use super::which::{How, Which, body, day, digest_of, say, text};
+use super::granted::{Granted, Ruling};
+use super::how::How;
+use super::which::{Which, body, day, digest_of, say, text};
 
 /// Repair a record of this node, or revoke a repair 信用修复
 #[derive(Debug, clap::Args)]
@@ -53,26 +53,14 @@ struct Decision {
     how: How,
 }
 
-/// A repair that is revoked.
+/// A repair that is revoked: from its day on the record stands again.
 #[derive(Debug, clap::Args)]
+#[command(mut_arg("reason", |arg| arg.required(true)))]
 struct Revoke {
     #[command(flatten)]
     which: Which,
-    /// Why, in words
-    #[arg(long, value_name = "TEXT")]
-    reason: String,
-    /// Who decided
-    #[arg(long, value_name = "NAME")]
-    authority: Option<String>,
-    /// The 文号 of this decision
-    #[arg(long, value_name = "文号")]
-    document: Option<String>,
-    /// When it was decided; today where it is not said
-    #[arg(long, value_name = "DATE", value_parser = day)]
-    decided: Option<String>,
-    /// From which day on the record stands again; that of the decision where it is not said
-    #[arg(long, value_name = "DATE", value_parser = day)]
-    effective: Option<String>,
+    #[command(flatten)]
+    ruling: Ruling,
     #[command(flatten)]
     how: How,
 }
@@ -107,18 +95,8 @@ impl Decision {
 
 impl Revoke {
     async fn run(self, shared: &Shared) -> anyhow::Result<ExitCode> {
-        say(shared, "repair-revocation", &self.which, &self.how, |node| {
-            let decided = self.decided.clone().unwrap_or_else(|| node.clock.today().to_string());
-            let effective = self.effective.clone().unwrap_or_else(|| decided.clone());
-            Ok(body([
-                ("number", self.document.as_ref().map(|number| mend::document_number(number.trim()).into())),
-                ("decided", text(Some(&decided))),
-                ("authority", text(self.authority.as_ref())),
-                ("effective", text(Some(&effective))),
-                ("reason", text(Some(&self.reason))),
-            ]))
-        })
-        .await?;
+        say(shared, "repair-revocation", &self.which, &self.how, |node| Ok(self.ruling.body(node.clock.today())))
+            .await?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -15,7 +15,7 @@ use kaopu::statement::Digest;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::person::As;
+use super::how::{By, How};
 use super::upload::held;
 use super::{Shared, print_json, print_line};
 
@@ -90,20 +90,6 @@ pub fn digest_of(typed: &str) -> anyhow::Result<Value> {
     Ok(Digest::of(&bytes).to_string().into())
 }
 
-/// How it is said.
-#[derive(Debug, clap::Args)]
-pub struct How {
-    /// Say whether it may be said, and write nothing
-    #[arg(long)]
-    dry_run: bool,
-    /// Hold it for a second person 复核: keep it, and publish nothing until another person approves it by `kaopu upload approve`.
-    /// Needs --as
-    #[arg(long)]
-    hold: bool,
-    #[command(flatten)]
-    person: As,
-}
-
 /// What came of it.
 #[derive(Serialize)]
 struct Came<'a> {
@@ -151,18 +137,16 @@ async fn say_on(
         bail!("--kind {}: records are of these kinds: {}", sought.kind, known.join(", "));
     }
     let peers = Peers::of(node);
-    let holds = (how.hold || node.config.import.hold) && !how.dry_run;
-    let person = how.person.holding(&peers, holds).await?;
-    let operator = person.as_ref().map_or_else(|| shared.operator(), |person| person.name().to_owned());
+    let By { operator, terms } = how.by(shared, node, &peers).await?;
     let office = node.office_of(&operator);
-    let spoken = Box::pin(office.say(kind, named, body(node)?, how.dry_run || holds)).await?;
+    let spoken = Box::pin(office.say(kind, named, body(node)?, how.dry_run || terms.is_some())).await?;
     let title = kind.title.clone();
-    let Some(person) = person.filter(|_| holds) else {
+    let Some(terms) = terms else {
         tracing::info!(kind = spoken.kind, digest = ?spoken.digest, operator, "said");
         return Ok((spoken, None, title));
     };
     expire_held(&node.db, &node.clock).await?;
-    let upload = Box::pin(node.acts(kind)?.hold_one(&spoken, &node.terms(&person))).await?;
+    let upload = Box::pin(node.acts(kind)?.hold_one(&spoken, &terms)).await?;
     tracing::info!(kind = spoken.kind, upload = upload.id, operator, "held");
     peers.log_changes().await;
     Ok((spoken, Receipt::from(&upload).hold, title))

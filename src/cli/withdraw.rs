@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use kaopu::import::mend;
 
 use super::Shared;
-use super::which::{How, Which, body, day, say, text};
+use super::how::How;
+use super::which::{Which, body, day, say, text};
 
 /// Take back a record of this node that should not have been published 撤回
 #[derive(Debug, clap::Args)]

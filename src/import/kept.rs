@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::PersonKey;
 use super::row::{Good, Judged, Measures};
 use crate::about::Spoken;
-use crate::statement::{Digest, Kind, Subject};
+use crate::statement::{Kind, Subject};
 use crate::store::upload::FaultRow;
 
 /// A judged row as it is kept.
@@ -28,25 +28,9 @@ pub struct KeptRow {
     decided: Option<Date>,
     required: u32,
     given: u32,
+    /// An event that came by command and not in a file: it names what it is about by digest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    single: Option<SingleEvent>,
-}
-
-/// An event that came by command and not in a file: it names what it is about by digest.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SingleEvent {
-    /// The statement that it is about.
-    pub about: Digest,
-    /// The kind of the record that it is about.
-    pub record: String,
-    /// What tells that statement from others.
-    pub words: String,
-    /// The key of the record's subject.
-    pub subject: Option<String>,
-    /// The name of the record's subject.
-    pub name: Option<String>,
-    /// What it says.
-    pub body: Map<String, Value>,
+    single: Option<Spoken>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -99,14 +83,14 @@ impl KeptRow {
         }
     }
 
-    /// Of an event that came by command.
-    pub fn single(row: u64, event: SingleEvent) -> Self {
+    /// Of an event that came by command, as a rehearsal of it told.
+    pub fn single(row: u64, event: Spoken) -> Self {
         let Measures { source, decided, required, given } = Measures::default();
         Self { row, good: None, faults: Vec::new(), source, decided, required, given, single: Some(event) }
     }
 
     /// The event that came by command, if it is one.
-    pub fn into_single(self) -> Option<SingleEvent> {
+    pub fn into_single(self) -> Option<Spoken> {
         self.single
     }
 
@@ -125,7 +109,7 @@ impl KeptRow {
     /// What a person looks at before approving: the subject, what would be published, and, of an event, by what its record is
     /// found, without an identity number. None of a row that is sent back.
     pub fn shown(&self, kind: &Kind) -> Option<Value> {
-        if let Some(SingleEvent { about, record, words, subject, name, body }) = &self.single {
+        if let Some(Spoken { about, record, words, subject, name, body, .. }) = &self.single {
             let about = json!({"digest": about, "record": record, "words": words});
             let subject = json!({"key": subject, "name": name});
             return Some(json!({"row": self.row, "subject": subject, "about": about, "body": body}));
@@ -143,14 +127,6 @@ impl KeptRow {
         }
         shown.insert("body".to_owned(), good.body.clone().into());
         Some(shown.into())
-    }
-}
-
-impl SingleEvent {
-    /// Of what a rehearsal of it told.
-    pub fn of(spoken: &Spoken) -> Self {
-        let Spoken { about, record, words, subject, name, body, .. } = spoken.clone();
-        Self { about, record, words, subject, name, body }
     }
 }
 
@@ -274,8 +250,11 @@ mod tests {
     #[test]
     fn an_event_by_command_comes_back_with_what_it_is_about() {
         let persons = PersonKey::generate(&mut rand::make_rng::<rand::rngs::StdRng>());
-        let event = SingleEvent {
-            about: Digest::of(b"1"),
+        let event = Spoken {
+            digest: None,
+            index: None,
+            kind: "withdrawal".into(),
+            about: crate::statement::Digest::of(b"1"),
             record: "penalty".into(),
             words: "示罚〔2026〕1号".into(),
             subject: Some("91350100M000100Y43".into()),

@@ -5,7 +5,7 @@
 //! its first row, so that rows that repeat one another are known; what the rows before the cursor said is not said again.
 
 mod matched;
-mod single;
+pub(super) mod single;
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;

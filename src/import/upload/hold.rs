@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::acts::Acts;
+use super::acts::{Acts, single};
 use super::rehearsal::{Rehearsal, Rehearsed, WouldBe};
 use super::source::Source;
 use super::{Import, Origin, Progress, UploadError};
@@ -100,9 +100,8 @@ impl Intake {
         if upload.finished_ms.is_some() {
             return Ok(upload);
         }
-        // a file has headers; what was said by command has none
         if let Self::Acts(acts) = self
-            && hold.headers.is_empty()
+            && upload.layout == single::LAYOUT
         {
             return Box::pin(acts.say_kept(&upload, progress)).await;
         }

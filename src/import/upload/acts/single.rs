@@ -3,7 +3,7 @@
 
 use super::{Acts, Batch};
 use crate::about::{Named, SayError, Spoken};
-use crate::import::kept::{self, KeptRow, SingleEvent};
+use crate::import::kept::{self, KeptRow};
 use crate::import::upload::hold::Terms;
 use crate::import::upload::rehearsal::{Rehearsed, WouldBe};
 use crate::import::upload::{Progress, UploadError};
@@ -12,7 +12,7 @@ use crate::statement::Digest;
 use crate::store::upload::{Counts, FaultRow, UploadRow, UploadStep};
 
 /// Stands where an upload of a file has its layout.
-const LAYOUT: &str = "command";
+pub(in crate::import::upload) const LAYOUT: &str = "command";
 /// Its row.
 const ROW: u64 = 1;
 
@@ -27,7 +27,7 @@ impl Acts {
         let upload = Box::pin(self.import.begin_hold(&new, Vec::new(), ROW, terms)).await?;
         let counts = Counts { read: 1, published: 1, ..Counts::default() };
         let step = UploadStep { next_row: ROW, counts, finished: true, ..UploadStep::default() };
-        let run = Single(Some(WouldBe { step, rows: vec![KeptRow::single(ROW, SingleEvent::of(spoken))] }));
+        let run = Single(Some(WouldBe { step, rows: vec![KeptRow::single(ROW, spoken.clone())] }));
         Box::pin(self.import.keep(&upload, run, terms, ROW, |_| ())).await
     }
 
@@ -37,7 +37,7 @@ impl Acts {
         upload: &UploadRow,
         mut progress: impl FnMut(Progress),
     ) -> Result<UploadRow, UploadError> {
-        let SingleEvent { about, body, .. } = self.kept_event(upload.id).await?;
+        let Spoken { about, body, .. } = self.kept_event(upload.id).await?;
         let step = UploadStep {
             upload: upload.id,
             next_row: ROW,
@@ -67,7 +67,7 @@ impl Acts {
         self.finished(upload.id).await
     }
 
-    async fn kept_event(&self, upload: i64) -> Result<SingleEvent, UploadError> {
+    async fn kept_event(&self, upload: i64) -> Result<Spoken, UploadError> {
         let sealed = self.import.db.held_rows(upload, 0).await?;
         let (from, sealed) = sealed.ok_or(kept::Unreadable(upload))?;
         let rows = kept::open(&self.import.persons, upload, from, sealed)?;
