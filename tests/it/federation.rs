@@ -2,6 +2,7 @@
 //!
 //! When a federation is dropped its processes end, and every log of every node is checked anew.
 
+use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -132,13 +133,26 @@ pub fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// A port that is free, below those that the system gives to outgoing connections: it stays free until it is listened on.
+/// A port that is free, below those that the system gives to outgoing connections: it stays free until it is listened on,
+/// since other processes of these tests have ports of their own.
 pub fn free_port() -> u16 {
-    static NEXT: OnceLock<AtomicU16> = OnceLock::new();
-    // other processes of these tests begin elsewhere
-    let next = NEXT.get_or_init(|| AtomicU16::new(20_000 + (std::process::id() % 100) as u16 * 100));
+    static NEXT: OnceLock<(File, AtomicU16)> = OnceLock::new();
+    let (_, next) = NEXT.get_or_init(own_ports);
     let mut ports = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
     ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
+}
+
+/// The first of a hundred ports that are this process's while it holds the file.
+fn own_ports() -> (File, AtomicU16) {
+    let folder = std::env::temp_dir().join("kaopu-test-ports");
+    std::fs::create_dir_all(&folder).unwrap();
+    // begun elsewhere each time: a port that was just given up is not the next one taken
+    let mut held = (0..120).filter_map(|n| {
+        let first = 20_000 + ((std::process::id() + n) % 120) as u16 * 100;
+        let file = File::create(folder.join(first.to_string())).unwrap();
+        file.try_lock().ok().map(|()| (file, AtomicU16::new(first)))
+    });
+    held.next().expect("a hundred ports that no other process of these tests has")
 }
 
 impl Node {
@@ -202,7 +216,7 @@ impl Node {
             .arg(self.config())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(std::fs::File::options().create(true).append(true).open(self.journal()).unwrap())
+            .stderr(File::options().create(true).append(true).open(self.journal()).unwrap())
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
