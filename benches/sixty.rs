@@ -29,7 +29,7 @@ use kaopu::exchange::{PullSettings, Puller};
 use kaopu::log::appender::Appender;
 use kaopu::node::recognise::Recogniser;
 use kaopu::node::settings::Settings;
-use kaopu::policy::{InForce, Known, Policies};
+use kaopu::policy::{Groups, InForce, Known, Policies};
 use kaopu::record::{Calendar, Purpose, Rules};
 use kaopu::statement::{Audience, Salt, Statement, Typ, Verified};
 use line::{Office, place, publish};
@@ -95,6 +95,7 @@ fn start(mut office: Office, records: Appender, tcp: TcpListener) -> Node {
         policies: InForce::new(
             Policies::builtin(Known::new(&office.city.node, &office.kinds, &Default::default())).unwrap(),
         ),
+        groups: Groups::default(),
         settings: Settings::new(Rules::built_in().unwrap(), Calendar::built_in().unwrap()),
         clock: office.clock.clone(),
     };

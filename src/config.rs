@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 pub use self::federation::Federation;
-use crate::policy::Groups;
+use crate::policy::{Groups, may_read};
 use crate::record::setting::SettingFault;
 use crate::record::{Calendar, Rules};
 use crate::statement::{Audience, NodeId, Reader};
@@ -265,14 +265,7 @@ impl Config {
 
     /// Whether a node may hold a body of this audience that `issuer` said.
     pub fn may_read(&self, aud: &Audience, issuer: &NodeId, caller: &NodeId) -> bool {
-        let named = |reader: &Reader| match reader {
-            Reader::Node(node) => node == caller,
-            Reader::Group(group) => self.groups.get(group).is_some_and(|all| all.iter().any(|m| m.is(caller))),
-        };
-        match aud {
-            Audience::Everyone => true,
-            Audience::Named(readers) => caller == issuer || readers.iter().any(named),
-        }
+        may_read(&self.groups, aud, issuer, caller)
     }
 
     fn check(&self) -> Result<(), ConfigError> {

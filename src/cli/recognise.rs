@@ -115,10 +115,15 @@ fn tell(overview: &Overview) {
     for Partner { node, outcome, when, after_days, deadline, late, reason, by, operator } in &overview.partners {
         let when = when.as_deref().map(|when| format!(" {when}")).unwrap_or_default();
         let after = after_days.map(|days| format!(", after {days} working days")).unwrap_or_default();
+        if outcome == "unaddressed" {
+            print_line(&format!("  {node}  not asked: the repair is not addressed to it 未发送对方，无需互认"));
+            continue;
+        }
+        let due = deadline.as_deref().map(|deadline| format!(", due {deadline}")).unwrap_or_default();
         let late = if *late { " LATE 逾期" } else { "" };
         let by = by.as_deref().map(|by| format!(" by {by}")).unwrap_or_default();
         let reason = reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
-        print_line(&format!("  {node}  {outcome}{by}{when}{after}, due {deadline}{late}{reason}"));
+        print_line(&format!("  {node}  {outcome}{by}{when}{after}{due}{late}{reason}"));
         tell_operator("    ", operator.as_ref());
     }
     if let Some(fault) = &overview.fault {

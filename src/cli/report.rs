@@ -12,6 +12,7 @@ use kaopu::node::lookup;
 use kaopu::node::report::{Wanted, make};
 use kaopu::node::view::View;
 use kaopu::node::{Node, kinds};
+use kaopu::policy::Groups;
 use kaopu::record::Purpose;
 use kaopu::report::Evidence;
 use kaopu::report::model::{Report as Made, qr_text};
@@ -66,7 +67,7 @@ impl Report {
             let (kinds, rules) = (kinds(&config)?, config.rules()?);
             let db = Db::open(config.store.expose()).await?;
             let view = View { node: &config.node.id, kinds: &kinds, rules: &rules, clock: &Clock::System };
-            let done = Box::pin(self.make(shared, &db, &view, None)).await;
+            let done = Box::pin(self.make(shared, &db, &view, &config.groups, None)).await;
             db.close().await;
             return done;
         }
@@ -87,7 +88,7 @@ impl Report {
         let deadline = Instant::now() + self.deadline;
         let findings = Box::pin(node.asker().ask_all(&peers, &ask, deadline)).await;
         let rules = node.settings.rules.now();
-        self.make(shared, &node.db, &node.view(&rules), Some(&findings)).await
+        self.make(shared, &node.db, &node.view(&rules), &node.config.groups, Some(&findings)).await
     }
 
     async fn make(
@@ -95,6 +96,7 @@ impl Report {
         shared: &Shared,
         db: &Db,
         view: &View<'_>,
+        groups: &Groups,
         findings: Option<&[Finding]>,
     ) -> anyhow::Result<ExitCode> {
         let wanted = Wanted {
@@ -104,7 +106,7 @@ impl Report {
             authorisation: self.authorisation,
             operator: shared.operator(),
         };
-        let (report, evidence) = make(db, view, &wanted, findings).await?;
+        let (report, evidence) = make(db, view, groups, &wanted, findings).await?;
         let written = self.write(&report, &evidence, view.kinds)?;
         if shared.json {
             print_line(&evidence.line);

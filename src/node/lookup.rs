@@ -11,7 +11,7 @@ use crate::log::Origin;
 use crate::log::event::{Life, RecordPlace, Said, place_of};
 use crate::record::identifier::{self, UNKNOWN, Uscc};
 use crate::record::{Standing, Status, name};
-use crate::statement::{Digest, Kinds, NodeId, Statement, Unverified};
+use crate::statement::{Audience, Digest, Kinds, NodeId, Statement, Unverified};
 use crate::store::statement::{Body, StatementRow};
 use crate::store::{Db, LogRow, LogState, StoreError};
 
@@ -81,6 +81,9 @@ pub struct SaidOf {
     pub issuer: NodeId,
     /// When, RFC 3339.
     pub issued: String,
+    /// Who may read it.
+    #[serde(skip)]
+    pub aud: Audience,
     /// What it says.
     pub body: Map<String, Value>,
 }
@@ -209,6 +212,7 @@ impl SaidOf {
             about: statement.refs.first().copied(),
             issuer: statement.iss.clone(),
             issued: statement.iat.checked_mul(1000).and_then(time).unwrap_or_default(),
+            aud: statement.aud.clone(),
             body: statement.body.clone(),
         }
     }

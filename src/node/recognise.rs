@@ -25,7 +25,7 @@ use super::view::View;
 use super::{Node, rng};
 use crate::clock::Clock;
 use crate::log::appender::{AppendError, Appender};
-use crate::policy::{InForce, Outcome, Policies, Recognition, RepairCase};
+use crate::policy::{Groups, InForce, Outcome, Policies, Recognition, RepairCase};
 use crate::record::date;
 use crate::statement::{Digest, Kinds, NodeId, Refused, Salt, Statement, Typ};
 use crate::store::{Db, StoreError};
@@ -53,6 +53,8 @@ pub struct Recogniser {
     pub records: Appender,
     /// Its policies.
     pub policies: InForce,
+    /// Its groups, which an audience may name.
+    pub groups: Groups,
     /// Its rules of dates and its working days.
     pub settings: Settings,
     /// The present.
@@ -101,6 +103,7 @@ impl Recogniser {
             registry: node.registry.clone(),
             records: node.records.clone(),
             policies: node.policies.clone(),
+            groups: node.config.groups.clone(),
             settings: node.settings.clone(),
             clock: node.clock.clone(),
         }

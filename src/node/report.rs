@@ -8,11 +8,12 @@ mod regions;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use self::prove::Behind;
-use self::quote::Quotes;
+use self::quote::{Partners, Quotes};
 use super::lookup::{self, Found};
 use super::view::View;
 use crate::exchange::finding::{Finding, Stated};
 use crate::log::event::{Life, Said};
+use crate::policy::Groups;
 use crate::record::{Purpose, Standing};
 use crate::report::Evidence;
 use crate::report::model::{FORMAT, Item, Maker, Report, Section};
@@ -61,13 +62,15 @@ pub enum ReportError {
     Write(#[from] serde_json::Error),
 }
 
-/// Makes a report. `findings` is what peers said when they were asked; None: nobody was.
+/// Makes a report. `groups` are those of this node's configuration, `findings` is what peers said when they were asked; None:
+/// nobody was.
 ///
 /// What has ended (repaired, shielded, expired, withdrawn, replaced) is not in it, nor are its repairs: but for the subject
 /// itself ([`Purpose::Own`]), which is told of those and of who recognised them, not of the record.
 pub async fn make(
     db: &Db,
     view: &View<'_>,
+    groups: &Groups,
     wanted: &Wanted,
     findings: Option<&[Finding]>,
 ) -> Result<(Report, Evidence), ReportError> {
@@ -88,7 +91,7 @@ pub async fn make(
         let new = || Section { kind: kind.clone(), title: item.stated.title.clone(), items: Vec::new() };
         sections.entry((place, kind.clone())).or_insert_with(new).items.push(item);
     }
-    let partners = surroundings.partners(view.node);
+    let partners = surroundings.partners(view.node, groups);
     let mut repairs = Vec::new();
     let told = shown.iter().filter_map(|shown| shown.found());
     let to_the_subject = ended.iter().copied().filter(|_| wanted.purpose == Purpose::Own);
@@ -146,9 +149,9 @@ impl Around {
     }
 
     /// This node and its active peers: those that may recognise a repair.
-    fn partners(&self, own: &NodeId) -> Vec<NodeId> {
-        let active = self.peers.iter().filter(|peer| peer.state == PeerState::Active).map(|peer| peer.node.clone());
-        std::iter::once(own.clone()).chain(active).collect()
+    fn partners<'a>(&self, own: &'a NodeId, groups: &'a Groups) -> Partners<'a> {
+        let active = self.peers.iter().filter(|peer| peer.state == PeerState::Active);
+        Partners { own, peers: active.map(|peer| peer.node.clone()).collect(), groups }
     }
 }
 

@@ -4,10 +4,22 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer};
 
-use crate::statement::NodeId;
+use crate::statement::{Audience, NodeId, Reader};
 
 /// Groups by name, without the `@`.
 pub type Groups = BTreeMap<String, Vec<Member>>;
+
+/// Whether a node may read what was said to this audience: its issuer always, else whom it names.
+pub fn may_read(groups: &Groups, aud: &Audience, issuer: &NodeId, node: &NodeId) -> bool {
+    let named = |reader: &Reader| match reader {
+        Reader::Node(reader) => reader == node,
+        Reader::Group(group) => groups.get(group).is_some_and(|all| all.iter().any(|member| member.is(node))),
+    };
+    match aud {
+        Audience::Everyone => true,
+        Audience::Named(readers) => node == issuer || readers.iter().any(named),
+    }
+}
 
 /// One member of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]

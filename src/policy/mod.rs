@@ -21,7 +21,7 @@ pub use cedar::{Policies, Verdict};
 pub use fault::{Place, PolicyFault, PolicyFaults};
 pub use files::Files;
 pub use follow::FollowCase;
-pub use group::{Groups, Member};
+pub use group::{Groups, Member, may_read};
 pub use hold::HoldCase;
 pub use read::Told;
 pub use recognise::{Outcome, Recognition, RepairCase};

@@ -196,7 +196,7 @@ pub struct Repair {
     pub revocations: Vec<Quoted>,
     /// What partners decided on it and on its revocations.
     pub recognitions: Vec<Quoted>,
-    /// Partners that have said nothing of it yet.
+    /// Partners that may read it and have said nothing of it yet.
     pub silent: Vec<NodeId>,
 }
 

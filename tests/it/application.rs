@@ -16,7 +16,7 @@ use kaopu::log::appender::Appender;
 use kaopu::node::applications::{ApplicationError, Applications, Filing, Grant, NewFile, Overview};
 use kaopu::node::recognise::Recogniser;
 use kaopu::node::settings::Settings;
-use kaopu::policy::{Known, Policies};
+use kaopu::policy::{Groups, Known, Policies};
 use kaopu::record::application::NotNow;
 use kaopu::record::event::{RepairType, Stage};
 use kaopu::record::{Calendar, Rules};
@@ -266,6 +266,7 @@ on_both! {
             registry: window.office.registry.clone(),
             records: window.records.clone(),
             policies: InForce::new(Policies::builtin(Known::new(&window.office.city.node, &window.office.kinds, &Default::default())).unwrap()),
+            groups: Groups::default(),
             settings: Settings::new(Rules::built_in().unwrap(), Calendar::built_in().unwrap()),
             clock: window.office.clock.clone(),
         };

@@ -8,7 +8,7 @@ use kaopu::node::lookup::{self, Found};
 use kaopu::node::recognise::{Awaited, NAMED, RULES, RecogniseError, Recogniser};
 use kaopu::node::settings::Settings;
 use kaopu::node::view::View;
-use kaopu::policy::{InForce, Known, Outcome, Policies};
+use kaopu::policy::{Groups, InForce, Known, Outcome, Policies};
 use kaopu::record::{Calendar, Rules, Status};
 use kaopu::statement::{Audience, Digest, Salt, Statement, Subject, Typ, Verified};
 use rand::SeedableRng as _;
@@ -58,6 +58,7 @@ impl Partner {
             registry: self.office.registry.clone(),
             records: self.records.clone(),
             policies: InForce::new(Policies::builtin(known).unwrap()),
+            groups: Groups::default(),
             settings: self.settings.clone(),
             clock: self.office.clock.clone(),
         }
@@ -155,9 +156,9 @@ async fn a_repair_takes_effect_where_it_is_recognised(kind: Kind) {
     let deciding = partner.recogniser();
     let waiting = deciding.waiting().await.unwrap();
     assert_eq!(waiting.iter().map(|one| one.digest).collect::<Vec<_>>(), [repairs[1].digest()]);
-    assert!(!waiting[0].partners[0].late && waiting[0].partners[0].deadline > today, "{waiting:?}");
+    assert!(!waiting[0].partners[0].late && waiting[0].partners[0].deadline.as_ref() > Some(&today), "{waiting:?}");
     // it is told of a working day before its last one
-    let deadline = waiting[0].partners[0].deadline.parse::<Date>().unwrap();
+    let deadline = waiting[0].partners[0].deadline.as_ref().unwrap().parse::<Date>().unwrap();
     for (days, due, late) in [(-3, 0, 0), (0, 1, 0), (1, 1, 1)] {
         let at = Clock::fixed(begin_of(deadline.saturating_add(days.days())) * 1000);
         let awaited = Awaited::of(&partner.office.db, &partner.settings, &at, NAMED).await.unwrap();

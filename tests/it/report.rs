@@ -5,12 +5,13 @@ use std::sync::LazyLock;
 use kaopu::exchange::finding::Finding;
 use kaopu::node::report::{Wanted, make};
 use kaopu::node::view::View;
+use kaopu::policy::Groups;
 use kaopu::record::{Purpose, Rules};
 use kaopu::report::check::{Checked, Fault, check};
 use kaopu::report::model::{Item, Report, qr_text};
 use kaopu::report::page::page;
 use kaopu::report::{Evidence, Source};
-use kaopu::statement::{Audience, Digest, Kinds, Salt, Statement, Subject, Typ, Verified};
+use kaopu::statement::{Audience, Digest, Kinds, Reader, Salt, Statement, Subject, Typ, Verified};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
@@ -38,7 +39,7 @@ fn wanted(purpose: Purpose) -> Wanted {
 async fn report_of(office: &Office, purpose: Purpose, findings: Option<&[Finding]>) -> (Report, Evidence) {
     let clock = clock();
     let view = View { node: &office.city.node, kinds: &KINDS, rules: &RULES, clock: &clock };
-    make(&office.db, &view, &wanted(purpose), findings).await.unwrap()
+    make(&office.db, &view, &Groups::default(), &wanted(purpose), findings).await.unwrap()
 }
 
 fn checked(evidence: &Evidence) -> Checked {
@@ -126,6 +127,27 @@ async fn a_report_has_what_may_be_shared_and_says_how_it_stands() {
     let done = own.repairs.iter().find(|it| it.repair.digest == repaired.digest()).unwrap();
     assert_eq!((done.recognitions.len(), done.silent.len()), (1, 0));
     assert!(!evidence.file.contains("第4号"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_silent_on_a_repair_that_is_not_addressed_to_them() {
+    let pair = Pair::new(|_| Vec::new()).await;
+    let city = &pair.asked.city;
+    let other = City::new("341200", "https://127.0.0.1:1");
+    pair.asked.knows(&[&other]).await;
+    let one = Audience::Named(vec![Reader::Node(pair.asker.city.node.clone())]);
+    let said = [(1, Audience::Everyone), (2, one)].map(|(number, aud)| {
+        let penalty = city.say(Statement { aud: aud.clone(), ..penalty(city, number, NAME) });
+        let repair = repair(city, &penalty).statement().clone();
+        [penalty, city.say(Statement { aud, ..repair })]
+    });
+    publish(&pair.records, said.concat()).await;
+    let (report, _) = report_of(&pair.asked, Purpose::Own, None).await;
+    let silent = |at: usize| {
+        let repair = report.repairs.iter().find(|it| it.repair.digest == said[at][1].digest());
+        repair.unwrap().silent.iter().map(|node| node.as_str()).collect::<Vec<_>>()
+    };
+    assert_eq!((silent(0), silent(1)), (vec!["310107", "341200"], vec!["310107"]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::{Case, RecogniseError, Recogniser};
 use crate::clock::date_of;
 use crate::node::status::time;
+use crate::policy::may_read;
 use crate::statement::{Digest, NodeId, Statement};
 use crate::store::said_by::Operator;
 
@@ -42,14 +43,14 @@ pub struct Overview {
 pub struct Partner {
     /// The node.
     pub node: NodeId,
-    /// `recognised`, `refused`, `pending`, or `silent`.
+    /// `recognised`, `refused`, `pending` or `silent`; `unaddressed`: it may not read the repair, and is not asked.
     pub outcome: String,
     /// When it said so, RFC 3339.
     pub when: Option<String>,
     /// Working days from the repair to that.
     pub after_days: Option<u32>,
-    /// The last day for it.
-    pub deadline: String,
+    /// The last day for it; None where nothing is asked of it.
+    pub deadline: Option<String>,
     /// Nothing was decided for good within it.
     pub late: bool,
     /// Why.
@@ -114,13 +115,21 @@ impl Recogniser {
         })
     }
 
+    /// Whether a node is to decide: of what is addressed, whoever may read it.
+    fn is_asked(&self, case: &Case, node: &NodeId) -> bool {
+        *node == self.node || may_read(&self.groups, &case.statement.aud, &case.statement.iss, node)
+    }
+
     fn partner(&self, case: &Case, node: &NodeId) -> Partner {
         let came = date_of(case.statement.iat);
         let (calendar, deadline) = (self.settings.calendar.now(), self.settings.recognised_by(came).date);
         let last = case.decided_by(node).last().map(|last| &last.statement);
         let text =
             |member: &str| last.and_then(|last| last.body.get(member)).and_then(Value::as_str).map(str::to_owned);
-        let outcome = text("outcome").unwrap_or_else(|| "silent".to_owned());
+        // whatever its groups say now, who has decided could read it
+        let asked = last.is_some() || self.is_asked(case, node);
+        let silent = if asked { "silent" } else { "unaddressed" };
+        let outcome = text("outcome").unwrap_or_else(|| silent.to_owned());
         let decided = matches!(outcome.as_str(), "recognised" | "refused");
         let day = last.map(|last| date_of(last.iat));
         Partner {
@@ -128,8 +137,8 @@ impl Recogniser {
             when: last.map(|last| spoken(last.iat)),
             // in a year that the calendar does not have nobody knows
             after_days: day.filter(|_| decided).and_then(|day| calendar.working_days_between(came, day).ok()),
-            late: day.filter(|_| decided).unwrap_or_else(|| self.clock.today()) > deadline,
-            deadline: deadline.to_string(),
+            late: asked && day.filter(|_| decided).unwrap_or_else(|| self.clock.today()) > deadline,
+            deadline: asked.then(|| deadline.to_string()),
             reason: text("reason"),
             by: text("decided_by"),
             operator: None,

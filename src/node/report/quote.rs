@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::super::lookup::{Found, SaidOf};
 use super::prove::Behind;
+use crate::policy::{Groups, may_read};
 use crate::report::model::{Quoted, Repair};
 use crate::statement::{Digest, Kinds, NodeId, Statement, Unverified};
 use crate::store::statement::Body;
@@ -38,8 +39,8 @@ impl<'a> Quotes<'a> {
         Ok(said)
     }
 
-    /// Its repairs, and what became of each; `partners` are those that may recognise them.
-    pub async fn repairs(&mut self, found: &Found, partners: &[NodeId]) -> Result<Vec<Repair>, StoreError> {
+    /// Its repairs, and what became of each.
+    pub async fn repairs(&mut self, found: &Found, partners: &Partners<'_>) -> Result<Vec<Repair>, StoreError> {
         let mut repairs = Vec::new();
         for repair in found.said.iter().filter(|said| said.kind == "repair") {
             let of = |kind: &str, about: &[Digest]| -> Vec<&SaidOf> {
@@ -51,7 +52,7 @@ impl<'a> Quotes<'a> {
             let recognised = of("recognition", &decided);
             let has_said =
                 |node: &NodeId| recognised.iter().any(|said| said.about == Some(repair.digest) && said.issuer == *node);
-            let silent = partners.iter().filter(|node| **node != repair.issuer && !has_said(node)).cloned().collect();
+            let silent = partners.of(repair).filter(|node| !has_said(node)).cloned().collect();
             repairs.push(Repair {
                 repair: self.event(repair).await?,
                 of: found.title.clone(),
@@ -106,6 +107,24 @@ impl<'a> Quotes<'a> {
             return Ok((self.quote(&statement, *digest, behind), proven));
         }
         Err(StoreError::Corrupt(format!("the statement {digest} of {issuer} is gone")))
+    }
+}
+
+/// Those that may recognise a repair.
+pub(super) struct Partners<'a> {
+    /// This node, which holds what it quotes.
+    pub own: &'a NodeId,
+    /// Its active peers.
+    pub peers: Vec<NodeId>,
+    /// Its groups, which an audience may name.
+    pub groups: &'a Groups,
+}
+
+impl Partners<'_> {
+    /// Those that are to decide on a repair: of an addressed one, who may read it.
+    fn of(&self, repair: &SaidOf) -> impl Iterator<Item = &NodeId> {
+        let peers = self.peers.iter().filter(|node| may_read(self.groups, &repair.aud, &repair.issuer, node));
+        std::iter::once(self.own).chain(peers).filter(|node| **node != repair.issuer)
     }
 }
 

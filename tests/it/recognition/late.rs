@@ -4,9 +4,9 @@ use std::path::Path;
 
 use kaopu::clock::{Clock, begin_of, date_of};
 use kaopu::config::Config;
-use kaopu::node::recognise::{LatePartner, LatePartners};
+use kaopu::node::recognise::{LatePartner, LatePartners, Recogniser};
 use kaopu::policy::Outcome;
-use kaopu::statement::{Audience, Reader, Statement};
+use kaopu::statement::{Audience, Reader, Statement, Verified};
 use kaopu::store::peer::PeerRow;
 use kaopu::trust::state::PeerState;
 use rand::SeedableRng as _;
@@ -73,6 +73,17 @@ async fn who_is_late_is_told_of(kind: Kind) {
     let [at_one, at_other] = &late.partners[..] else { unreachable!() };
     assert_eq!((at_one.first, at_other.first), (repairs[1].digest(), repairs[0].digest()));
     assert!(late.partners.iter().all(|partner| partner.deadline == "2026-09-24"), "{late:?}");
+    // nor is who cannot read it told to be silent
+    let recogniser = Recogniser { clock: Clock::fixed((NOW + 4 * DAY) * 1000), ..issuer.recogniser() };
+    let told_of = async |repair: &Verified| {
+        let partners = recogniser.overview(&repair.digest()).await.unwrap().partners;
+        partners.into_iter().map(|it| (it.outcome, it.late, it.deadline)).collect::<Vec<_>>()
+    };
+    let due = Some("2026-09-24".to_owned());
+    let decided = |outcome: &str, late: bool| (outcome.to_owned(), late, due.clone());
+    assert_eq!(told_of(&repairs[1]).await, [decided("pending", true), decided("silent", true)]);
+    assert_eq!(told_of(&repairs[2]).await, [decided("recognised", false), ("unaddressed".to_owned(), false, None)]);
+
     let words = late.words.as_deref().unwrap();
     let first = format!(
         "2 partners are late to decide on repairs of this node 对方互认逾期. First, 310107 has not decided on the repair {}, \
