@@ -19,6 +19,9 @@ pub enum NotFetched {
     /// It is another file.
     #[error("what came is not what the application names: its digest is {0} 附件与申请所载摘要不符")]
     Other(Digest),
+    /// Its application has ended meanwhile.
+    #[error("it is not wanted any more: the application has ended 申请已办结，不再收取")]
+    Unwanted,
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -47,7 +50,7 @@ pub async fn fetch(db: &Db, client: &PeerClient, row: &AttachmentRow, now_ms: i6
                 match db.put_attachment_part(key, first, &bytes).await? {
                     true => bytes,
                     // what counts is what is stored, also where another process stored it
-                    false => db.attachment_part(key, first).await?.unwrap_or(bytes),
+                    false => db.attachment_part(key, first).await?.ok_or(NotFetched::Unwanted)?,
                 }
             }
         };
@@ -59,5 +62,5 @@ pub async fn fetch(db: &Db, client: &PeerClient, row: &AttachmentRow, now_ms: i6
         db.drop_attachment_parts(key).await?;
         return Err(NotFetched::Other(digest));
     }
-    Ok(db.complete_attachment(key, now_ms).await?)
+    if db.complete_attachment(key, now_ms).await? { Ok(()) } else { Err(NotFetched::Unwanted) }
 }

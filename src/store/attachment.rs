@@ -86,6 +86,12 @@ const READ: &str = "SELECT bytes FROM attachment_part WHERE digest = $1 AND peer
 const DROP_PARTS: &str = "DELETE FROM attachment_part WHERE digest = $1 AND peer = $2 AND own = $3";
 const ERASE: &str = "UPDATE attachment SET erased_ms = $1, reserved = 0 \
      WHERE digest = $2 AND peer = $3 AND own = $4 AND erased_ms IS NULL";
+const UNWANT: &str = "DELETE FROM attachment WHERE digest = $1 AND peer = $2 AND own = $3 AND complete_ms IS NULL \
+     AND erased_ms IS NULL";
+// A part that came in the instant in which its file went.
+const DROP_STRAYS: &str = "DELETE FROM attachment_part WHERE NOT EXISTS (SELECT 1 FROM attachment a \
+     WHERE a.digest = attachment_part.digest AND a.peer = attachment_part.peer AND a.own = attachment_part.own \
+     AND a.erased_ms IS NULL)";
 const DROP: &str = "DELETE FROM attachment WHERE digest = $1 AND peer = $2 AND own = $3";
 
 impl Db {
@@ -193,14 +199,28 @@ impl Db {
             .fetch_optional(c))
     }
 
-    /// All of it is here, and is what was named.
-    pub async fn complete_attachment(&self, key: &AttachmentKey, now_ms: i64) -> Result<(), StoreError> {
-        on!(write self, c => sqlx::query(COMPLETE)
+    /// All of it is here, and is what was named; false where it is not wanted any more.
+    pub async fn complete_attachment(&self, key: &AttachmentKey, now_ms: i64) -> Result<bool, StoreError> {
+        let completed = on!(write self, c => sqlx::query(COMPLETE)
             .bind(now_ms)
             .bind(&key.digest.0[..])
             .bind(key.peer.as_str())
             .execute(c))?;
-        Ok(())
+        Ok(completed == 1)
+    }
+
+    /// One that is not wholly here is not fetched any more, and what came of it goes; false where all of it is here.
+    pub async fn unwant_attachment(&self, key: &AttachmentKey) -> Result<bool, StoreError> {
+        retry(|| async {
+            let mut tx = self.begin().await?;
+            let unwanted = drop_by(&mut tx, UNWANT, key).await?;
+            if unwanted == 1 {
+                drop_by(&mut tx, DROP_PARTS, key).await?;
+                tx.commit().await?;
+            }
+            Ok(unwanted == 1)
+        })
+        .await
     }
 
     /// What came of it goes, since it is not what was named.
@@ -242,6 +262,12 @@ impl Db {
         .await
     }
 
+    /// Parts go of which there is no file any more.
+    pub async fn drop_stray_parts(&self) -> Result<(), StoreError> {
+        on!(write self, c => sqlx::query(DROP_STRAYS).execute(c))?;
+        Ok(())
+    }
+
     /// All that there are.
     pub async fn attachments(&self) -> Result<Vec<AttachmentRow>, StoreError> {
         let rows: Vec<Row> = on!(read self, c => sqlx::query_as(ALL).fetch_all(c))?;
@@ -268,13 +294,12 @@ async fn put(tx: &mut Tx, key: &AttachmentKey, first: u64, bytes: &[u8]) -> Resu
     Ok(())
 }
 
-async fn drop_by(tx: &mut Tx, sql: &'static str, key: &AttachmentKey) -> Result<(), StoreError> {
+async fn drop_by(tx: &mut Tx, sql: &'static str, key: &AttachmentKey) -> Result<u64, StoreError> {
     on!(change tx, c => sqlx::query(sql)
         .bind(&key.digest.0[..])
         .bind(key.peer.as_str())
         .bind(i64::from(key.own))
-        .execute(c))?;
-    Ok(())
+        .execute(c))
 }
 
 #[derive(FromRow)]

@@ -72,6 +72,7 @@ impl Show {
                 "here" => "here",
                 "wanted" => "not here yet 待取",
                 "refused" => "not taken 未收取",
+                "unwanted" => "not fetched, since the application has ended 已办结，不再收取",
                 "erased" => "erased 已清除",
                 _ => "between the two nodes alone",
             };

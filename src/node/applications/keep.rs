@@ -82,20 +82,39 @@ impl Applications {
         Ok(())
     }
 
-    /// Puts down which files are to be fetched: those of applications to this node that are not to be erased already.
+    /// Puts down which files are to be fetched: those of applications to this node that are under way. What an application that
+    /// has ended named is fetched no more; what is wholly here stays for its time.
     pub async fn want(&self) -> Result<(), ApplicationError> {
         let now_ms = self.office.clock.now_ms();
+        let (mut wanted, mut ended) = (HashSet::new(), HashSet::new());
         for application in self.own().await?.iter().filter(|one| *one.decider() == self.office.node) {
-            if self.is_over(application, now_ms) {
-                continue;
-            }
+            let is_under_way = application.ended().is_none();
             for (place, file) in application.attachments().iter().enumerate() {
-                if self.too_much(place, file).is_none() {
-                    let peer = application.window().clone();
-                    let key = AttachmentKey { digest: file.digest, peer, own: false };
-                    self.office.db.want_attachment(&key, file.size, now_ms).await?;
+                let peer = application.window().clone();
+                let key = AttachmentKey { digest: file.digest, peer, own: false };
+                match is_under_way {
+                    false => drop(ended.insert(key)),
+                    true if self.too_much(place, file).is_none() => {
+                        self.office.db.want_attachment(&key, file.size, now_ms).await?;
+                        wanted.insert(key);
+                    }
+                    true => {}
                 }
             }
+        }
+        for row in self.office.db.attachments().await? {
+            let is_waited_for = row.complete_ms.is_none() && row.erased_ms.is_none();
+            if is_waited_for && ended.contains(&row.key) && !wanted.contains(&row.key) {
+                self.unwant(&row.key).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn unwant(&self, key: &AttachmentKey) -> Result<(), ApplicationError> {
+        if self.office.db.unwant_attachment(key).await? {
+            let (attachment, peer) = (key.digest, &key.peer);
+            tracing::info!(%attachment, %peer, "an attachment is not fetched any more: its application has ended");
         }
         Ok(())
     }
@@ -129,7 +148,7 @@ impl Applications {
                 _ => {}
             }
         }
-        Ok(())
+        Ok(self.office.db.drop_stray_parts().await?)
     }
 
     fn is_of(&self, row: &AttachmentRow, application: &Application) -> bool {
@@ -192,6 +211,8 @@ impl Applications {
                     return Ok(());
                 }
                 Err(NotFetched::Store(error)) => return Err(error.into()),
+                // whoever has found that has told of it
+                Err(NotFetched::Unwanted) => return Ok(()),
                 Err(error @ NotFetched::Other(_)) => (LONG_REST, error.to_string()),
                 Err(NotFetched::Peer(Fault::Limited(wait))) => (rest.max(wait), Fault::Limited(wait).to_string()),
                 Err(error) => (rest, error.to_string()),

@@ -95,7 +95,8 @@ pub struct ToldFile {
     pub size: u64,
     /// What it is called.
     pub title: Option<String>,
-    /// `here`, `wanted`, `refused`, `erased`, or `elsewhere` for a node that it is not for.
+    /// `here`, `wanted`, `refused`, `erased`, `unwanted` where the application ended before it came, or `elsewhere` for a node
+    /// that it is not for.
     pub state: &'static str,
     /// Why it is wanted still, or refused.
     pub reason: Option<String>,
@@ -204,6 +205,7 @@ impl Applications {
             (_, Some(row)) if row.complete_ms.is_some() => ("here", None),
             (Some(Side::Decider), row) => match self.too_much(place, file) {
                 Some(why) => ("refused", Some(why)),
+                None if application.ended().is_some() => ("unwanted", None),
                 None => ("wanted", row.and_then(|row| row.error.clone())),
             },
             // it was never filed, or stood in another database

@@ -1,8 +1,11 @@
 //! The window takes an application back: nothing is due any more at either end, and nothing is decided on it.
 
+use kaopu::config::Attachments;
+use kaopu::exchange::attachment::{NotFetched, fetch};
 use kaopu::node::applications::ApplicationError;
 use kaopu::record::application::NotNow;
 use kaopu::record::event::Stage;
+use kaopu::store::attachment::PART;
 
 use super::{DAY, Desk, file, filing, granted, granted_at, states, two};
 use crate::city::NOW;
@@ -20,12 +23,15 @@ on_both! {
             decider.has(&filed, "filed").await;
             filed
         };
+        let kept = decider.keeps();
         let due = async |desk: &Desk| {
             let all = desk.applications().under_way().await.unwrap();
             (all.waiting, all.elsewhere, all.due, all.late)
         };
 
         let application = file_one().await;
+        until("the file is there", || async { states(&decider.sees(&application).await) == ["here"] }).await;
+        kept.abort();
         decider.step(&application, Stage::Accepted).await.unwrap();
         window.has(&application, "accepted").await;
         // only the window does, and only of what is an application
@@ -68,9 +74,9 @@ on_both! {
                 desk.sets_its_clock(NOW + (30 + days) * DAY);
                 desk.applications().clear().await.unwrap();
             }
-            assert_eq!(states(&window.sees(&application).await), [if erased { "erased" } else { "here" }], "{days}");
-            let rows = decider.office.db.attachments_of(&window.sees(&application).await.attachments[0].digest).await.unwrap();
-            assert!(rows.iter().all(|row| row.erased_ms.is_some() == erased), "{days}: {rows:?}");
+            for desk in [&window, &decider] {
+                assert_eq!(states(&desk.sees(&application).await), [if erased { "erased" } else { "here" }], "{days}");
+            }
         }
 
         // the enterprise may ask again; what is decided is not taken back
@@ -97,5 +103,65 @@ on_both! {
             let repair = repair.as_ref().unwrap().digest.map(|digest| digest.to_string());
             assert_eq!((seen.stage, seen.next, seen.repair), ("decided", None, repair));
         }
+    }
+
+    async fn what_had_not_come_by_the_end_is_not_fetched_any_more(database: Database) {
+        let (mut decider, window) = Box::pin(two(database)).await;
+        let records = [decider.penalises(1).await, decider.penalises(2).await, decider.penalises(3).await];
+        window.office.holds(&decider.office.city.records(), 4).await;
+        let file_for = async |decider: &Desk, record, bytes| {
+            let filed = window.applications().file(&filing(record), vec![file("示例", bytes)], false).await.unwrap();
+            decider.has(&filed.digest.unwrap(), "filed").await;
+            filed.digest.unwrap()
+        };
+        // one that is taken back before it was looked at, one that is rejected, one of which a part has come
+        let before = file_for(&decider, records[0], 100).await;
+        window.step(&before, Stage::Withdrawn).await.unwrap();
+        decider.has(&before, "withdrawn").await;
+        let (rejected, begun) = (file_for(&decider, records[1], 100).await, file_for(&decider, records[2], 2_000_000).await);
+        decider.files.total_bytes = 10;
+        let kept = decider.keeps();
+        until("there is no room", || async {
+            let rows = decider.office.db.attachments().await.unwrap();
+            rows.len() == 2 && rows.iter().all(|row| row.failures == 1)
+        })
+        .await;
+        assert_eq!(states(&decider.sees(&before).await), ["unwanted"]);
+        let digest = decider.sees(&begun).await.attachments[0].digest;
+        let row = decider.office.db.attachments_of(&digest).await.unwrap().remove(0);
+        let client = || {
+            let peer = decider.office.registry.peer(&window.office.city.node).unwrap();
+            decider.office.surroundings().client(&peer).unwrap()
+        };
+        let part = client().attachment(&digest, 0, PART, row.size).await.unwrap();
+        assert!(decider.office.db.put_attachment_part(&row.key, 0, &part).await.unwrap());
+        decider.step(&rejected, Stage::Rejected).await.unwrap();
+        window.step(&begun, Stage::Withdrawn).await.unwrap();
+        until("both are forgotten", || async { decider.office.db.attachments().await.unwrap().is_empty() }).await;
+        assert_eq!(decider.office.db.attachment_part(&row.key, 0).await.unwrap(), None, "with the part that had come");
+        // whoever is at it ends
+        let ended = fetch(&decider.office.db, &client(), &row, NOW * 1000).await.unwrap_err();
+        assert!(matches!(ended, NotFetched::Unwanted), "{ended}");
+        assert_eq!(decider.office.db.attachment_part(&row.key, 0).await.unwrap(), None);
+        let unknown = decider.applications().open(&digest, "示例").await.unwrap_err();
+        assert!(matches!(unknown, ApplicationError::NoFile(_)), "{unknown}");
+        kept.abort();
+
+        // where there is room again only what is under way comes
+        decider.files = Attachments::default();
+        let again = file_for(&decider, records[0], 300).await;
+        let kept = decider.keeps();
+        until("the file is there", || async { states(&decider.sees(&again).await) == ["here"] }).await;
+        assert_eq!(decider.office.db.attachments().await.unwrap().len(), 1);
+        for ended in [&before, &rejected, &begun] {
+            assert_eq!(states(&decider.sees(ended).await), ["unwanted"]);
+            assert_eq!(states(&window.sees(ended).await), ["here"], "the window keeps it for its time");
+        }
+        // and what is here stays beyond the end
+        window.step(&again, Stage::Withdrawn).await.unwrap();
+        decider.has(&again, "withdrawn").await;
+        decider.applications().want().await.unwrap();
+        assert_eq!(states(&decider.sees(&again).await), ["here"]);
+        kept.abort();
     }
 }
