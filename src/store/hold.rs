@@ -65,10 +65,26 @@ pub enum HoldStep {
     TooLarge,
 }
 
+/// What came of holding an upload at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeldAtOnce {
+    /// It is held, under this number.
+    Held(i64),
+    /// The same waits already, under this number.
+    Waits(i64),
+    /// No more may be held, or the person has no account any more.
+    TooMany,
+    /// All held uploads together would be too large.
+    TooLarge,
+    /// Its rows cannot be sealed.
+    Unsealed(i64),
+}
+
 const WAITING: &str = "SELECT COUNT(*) FROM upload_hold WHERE state IN ('holding', 'held')";
 const BEGIN: &str = "INSERT INTO upload_hold (upload, state, held_by, until_ms, headers, rows, bytes) \
      SELECT $1, 'holding', $2, $3, $4, $5, 0 WHERE NOT EXISTS (SELECT 1 FROM upload_hold h WHERE h.upload = $1) \
      AND EXISTS (SELECT 1 FROM account a WHERE a.name = $2 AND a.state = 'active')";
+const HOLDING: &str = "SELECT held_by FROM upload_hold WHERE upload = $1 AND state = 'holding'";
 const KEEP: &str = "INSERT INTO held_rows (upload, first, sealed) VALUES ($1, $2, $3)";
 const GROW: &str = "UPDATE upload_hold SET bytes = bytes + $1 WHERE upload = $2 AND state = 'holding' AND $1 + \
      (SELECT COALESCE(SUM(h.bytes), 0) FROM upload_hold h WHERE h.state IN ('holding', 'held')) <= $3";
@@ -102,27 +118,13 @@ impl Db {
         hold: &HoldRow,
         limits: &HoldLimits,
     ) -> Result<Option<UploadRow>, StoreError> {
-        let headers = serde_json::to_string(&hold.headers).map_err(|e| StoreError::Corrupt(e.to_string()))?;
         let begun = retry(|| async {
             let mut tx = self.begin().await?;
-            let is_new = begin_row(&mut tx, upload, true).await? == 1;
-            let row = unfinished(&mut tx, upload, true).await?;
-            let id = row.map(|row| row.id).ok_or_else(|| StoreError::Busy("the upload ended meanwhile".to_owned()))?;
-            if is_new {
-                let (waiting,): (i64,) = on!(tx tx, c => sqlx::query_as(WAITING).fetch_one(c))?;
-                let begun = on!(change tx, c => sqlx::query(BEGIN)
-                    .bind(id)
-                    .bind(&hold.held_by)
-                    .bind(hold.until_ms)
-                    .bind(clean(&headers))
-                    .bind(int(hold.rows))
-                    .execute(c))?;
-                if begun == 0 || nat(waiting)? >= limits.uploads {
-                    return Ok(None);
-                }
+            let begun = begin(&mut tx, upload, hold, limits).await?;
+            if begun.is_some() {
+                tx.commit().await?;
             }
-            tx.commit().await?;
-            Ok::<_, StoreError>(Some(id))
+            Ok::<_, StoreError>(begun)
         });
         match begun.await? {
             Some(id) => self.upload(id).await,
@@ -141,31 +143,40 @@ impl Db {
     ) -> Result<HoldStep, StoreError> {
         retry(|| async {
             let mut tx = self.begin().await?;
-            if !step_row(&mut tx, step, Moved::Held).await? {
-                return Ok(HoldStep::Overtaken);
+            let stepped = take_step(&mut tx, step, sealed, limits, change).await?;
+            if stepped == HoldStep::Taken {
+                tx.commit().await?;
             }
-            add_faults(&mut tx, step).await?;
-            if let Some(sealed) = sealed {
-                on!(change tx, c => sqlx::query(KEEP)
-                    .bind(step.upload)
-                    .bind(int(step.from_row))
-                    .bind(sealed)
-                    .execute(c))?;
-                let grown = on!(change tx, c => sqlx::query(GROW)
-                    .bind(int(sealed.len() as u64))
-                    .bind(step.upload)
-                    .bind(int(limits.bytes))
-                    .execute(c))?;
-                if grown == 0 {
-                    return Ok(HoldStep::TooLarge);
-                }
+            Ok(stepped)
+        })
+        .await
+    }
+
+    /// Holds an upload whose one step is all of it, in one transaction: a crash leaves nothing behind, or all of it. `seal`
+    /// seals its rows under its number; the step and the change get that too.
+    pub async fn hold_at_once(
+        &self,
+        upload: &UploadRow,
+        hold: &HoldRow,
+        limits: &HoldLimits,
+        only: (&UploadStep, &Change<'_>),
+        seal: impl Fn(i64) -> Option<Vec<u8>>,
+    ) -> Result<HeldAtOnce, StoreError> {
+        retry(|| async {
+            let mut tx = self.begin().await?;
+            let Some(id) = begin(&mut tx, upload, hold, limits).await? else { return Ok(HeldAtOnce::TooMany) };
+            let by: Option<(String,)> = on!(tx tx, c => sqlx::query_as(HOLDING).bind(id).fetch_optional(c))?;
+            if by.is_none_or(|(by,)| by != hold.held_by) {
+                return Ok(HeldAtOnce::Waits(id));
             }
-            if step.finished {
-                on!(change tx, c => sqlx::query(HOLD).bind(step.upload).execute(c))?;
-                note(&mut tx, change).await?;
+            let Some(sealed) = seal(id) else { return Ok(HeldAtOnce::Unsealed(id)) };
+            let (step, subject) = (UploadStep { upload: id, ..only.0.clone() }, id.to_string());
+            let change = Change { subject: &subject, ..*only.1 };
+            match take_step(&mut tx, &step, Some(&sealed), limits, &change).await? {
+                HoldStep::Taken => tx.commit().await.map(|()| HeldAtOnce::Held(id)),
+                HoldStep::Overtaken => Ok(HeldAtOnce::Waits(id)),
+                HoldStep::TooLarge => Ok(HeldAtOnce::TooLarge),
             }
-            tx.commit().await?;
-            Ok(HoldStep::Taken)
         })
         .await
     }
@@ -241,6 +252,63 @@ impl Db {
         let rows: Vec<Row> = on!(read self, c => sqlx::query_as(SINCE).bind(first).bind(last).fetch_all(c))?;
         rows.into_iter().map(|row| Ok((row.upload, row.try_into()?))).collect()
     }
+}
+
+/// Begins to hold an upload, or finds it: its number. None where nothing more may be held.
+async fn begin(
+    tx: &mut Tx,
+    upload: &UploadRow,
+    hold: &HoldRow,
+    limits: &HoldLimits,
+) -> Result<Option<i64>, StoreError> {
+    let headers = serde_json::to_string(&hold.headers).map_err(|e| StoreError::Corrupt(e.to_string()))?;
+    let is_new = begin_row(tx, upload, true).await? == 1;
+    let row = unfinished(tx, upload, true).await?;
+    let id = row.map(|row| row.id).ok_or_else(|| StoreError::Busy("the upload ended meanwhile".to_owned()))?;
+    if is_new {
+        let (waiting,): (i64,) = on!(tx tx, c => sqlx::query_as(WAITING).fetch_one(c))?;
+        let begun = on!(change tx, c => sqlx::query(BEGIN)
+            .bind(id)
+            .bind(&hold.held_by)
+            .bind(hold.until_ms)
+            .bind(clean(&headers))
+            .bind(int(hold.rows))
+            .execute(c))?;
+        if begun == 0 || nat(waiting)? >= limits.uploads {
+            return Ok(None);
+        }
+    }
+    Ok(Some(id))
+}
+
+/// Takes a step within a transaction, which its caller commits where it was taken.
+async fn take_step(
+    tx: &mut Tx,
+    step: &UploadStep,
+    sealed: Option<&[u8]>,
+    limits: &HoldLimits,
+    change: &Change<'_>,
+) -> Result<HoldStep, StoreError> {
+    if !step_row(tx, step, Moved::Held).await? {
+        return Ok(HoldStep::Overtaken);
+    }
+    add_faults(tx, step).await?;
+    if let Some(sealed) = sealed {
+        on!(change tx, c => sqlx::query(KEEP).bind(step.upload).bind(int(step.from_row)).bind(sealed).execute(c))?;
+        let grown = on!(change tx, c => sqlx::query(GROW)
+            .bind(int(sealed.len() as u64))
+            .bind(step.upload)
+            .bind(int(limits.bytes))
+            .execute(c))?;
+        if grown == 0 {
+            return Ok(HoldStep::TooLarge);
+        }
+    }
+    if step.finished {
+        on!(change tx, c => sqlx::query(HOLD).bind(step.upload).execute(c))?;
+        note(tx, change).await?;
+    }
+    Ok(HoldStep::Taken)
 }
 
 /// Nothing of it is published.

@@ -41,6 +41,7 @@ mod keys_at_rest;
 mod killed_import;
 mod killed_list;
 mod killed_puller;
+mod killed_single;
 mod liar;
 mod line;
 mod log_vectors;

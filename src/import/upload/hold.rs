@@ -26,6 +26,22 @@ pub struct Terms {
     pub limits: HoldLimits,
 }
 
+impl Terms {
+    /// How an upload begins to be held.
+    pub(super) fn row(&self, now_ms: i64, headers: Vec<String>, rows: u64) -> HoldRow {
+        HoldRow {
+            state: "holding".to_owned(),
+            held_by: self.by.clone(),
+            until_ms: now_ms.saturating_add(self.for_ms),
+            decided_by: None,
+            decided_ms: None,
+            reason: None,
+            headers,
+            rows,
+        }
+    }
+}
+
 /// What takes a department's files: records, or what is said about them.
 pub enum Intake {
     /// Records.
@@ -117,23 +133,14 @@ impl Intake {
 
 impl Import {
     /// Begins to hold an upload, or finds that its holder has begun. Any other that waits is not held again.
-    pub(super) async fn begin_hold(
+    async fn begin_hold(
         &self,
         new: &UploadRow,
         headers: Vec<String>,
         rows: u64,
         terms: &Terms,
     ) -> Result<UploadRow, UploadError> {
-        let hold = HoldRow {
-            state: "holding".to_owned(),
-            held_by: terms.by.clone(),
-            until_ms: self.clock.now_ms().saturating_add(terms.for_ms),
-            decided_by: None,
-            decided_ms: None,
-            reason: None,
-            headers,
-            rows,
-        };
+        let hold = terms.row(self.clock.now_ms(), headers, rows);
         let upload = Box::pin(self.db.begin_hold(new, &hold, &terms.limits)).await?;
         let upload = upload.ok_or_else(|| UploadError::TooMany(terms.limits.uploads, terms.by.clone()))?;
         if upload.hold.as_ref().is_none_or(|hold| hold.state != "holding" || hold.held_by != terms.by) {
@@ -143,7 +150,7 @@ impl Import {
     }
 
     /// Keeps what a run would do.
-    pub(super) async fn keep(
+    async fn keep(
         &self,
         upload: &UploadRow,
         mut run: impl Rehearsed,

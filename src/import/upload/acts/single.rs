@@ -4,11 +4,11 @@
 use super::{Acts, Batch};
 use crate::about::{Named, SayError, Spoken};
 use crate::import::kept::{self, KeptRow};
-use crate::import::upload::hold::Terms;
-use crate::import::upload::rehearsal::{Rehearsed, WouldBe};
+use crate::import::upload::hold::{Terms, change};
 use crate::import::upload::{Progress, UploadError};
 use crate::record::FaultCode;
 use crate::statement::Digest;
+use crate::store::hold::HeldAtOnce;
 use crate::store::upload::{Counts, FaultRow, UploadRow, UploadStep};
 
 /// Stands where an upload of a file has its layout.
@@ -16,19 +16,26 @@ pub(in crate::import::upload) const LAYOUT: &str = "command";
 /// Its row.
 const ROW: u64 = 1;
 
-/// What is held, until it is taken.
-struct Single(Option<WouldBe>);
-
 impl Acts {
-    /// Holds an event that may be said, as a rehearsal of it told. The same one is not held twice at a time. Publishes nothing;
-    /// cut off, it goes on when the same is held again.
+    /// Holds an event that may be said, as a rehearsal of it told, in one transaction. The same one is not held twice at a
+    /// time. Publishes nothing.
     pub async fn hold_one(&self, spoken: &Spoken, terms: &Terms) -> Result<UploadRow, UploadError> {
-        let new = self.single(spoken, terms);
-        let upload = Box::pin(self.import.begin_hold(&new, Vec::new(), ROW, terms)).await?;
+        let (db, persons, now_ms) = (&self.import.db, &self.import.persons, self.import.clock.now_ms());
+        let (new, hold) = (self.single(spoken, terms), terms.row(now_ms, Vec::new(), ROW));
         let counts = Counts { read: 1, published: 1, ..Counts::default() };
         let step = UploadStep { next_row: ROW, counts, finished: true, ..UploadStep::default() };
-        let run = Single(Some(WouldBe { step, rows: vec![KeptRow::single(ROW, spoken.clone())] }));
-        Box::pin(self.import.keep(&upload, run, terms, ROW, |_| ())).await
+        let rows = [KeptRow::single(ROW, spoken.clone())];
+        let change = change("", "hold", &terms.by, None, now_ms);
+        let seal = |upload| kept::seal(persons, upload, step.from_row, &rows).ok();
+        let held = Box::pin(db.hold_at_once(&new, &hold, &terms.limits, (&step, &change), seal)).await?;
+        let row = async |upload| Ok::<_, UploadError>(db.upload(upload).await?.ok_or(kept::Unreadable(upload))?);
+        match held {
+            HeldAtOnce::Held(upload) => row(upload).await,
+            HeldAtOnce::Waits(upload) => Err(UploadError::Held(Box::new(row(upload).await?))),
+            HeldAtOnce::TooMany => Err(UploadError::TooMany(terms.limits.uploads, terms.by.clone())),
+            HeldAtOnce::TooLarge => Err(UploadError::TooLarge(terms.limits.bytes)),
+            HeldAtOnce::Unsealed(upload) => Err(kept::Unreadable(upload).into()),
+        }
     }
 
     /// Says the one event that is kept of an upload, or sends it back where it may not be said any more.
@@ -95,12 +102,6 @@ impl Acts {
             unknown_columns: Vec::new(),
             hold: None,
         }
-    }
-}
-
-impl Rehearsed for Single {
-    async fn next(&mut self) -> Result<Option<WouldBe>, UploadError> {
-        Ok(self.0.take())
     }
 }
 
