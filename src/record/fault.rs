@@ -29,6 +29,8 @@ pub enum FaultCode {
     E301,
     /// Already published and unchanged: counted, not listed.
     E302,
+    /// Withdrawn, and sent again with the same content.
+    E303,
     /// A list of events: no record is known by what the row says.
     E401,
     /// … several records are.
@@ -67,6 +69,7 @@ impl FaultCode {
             Self::E203 => "E203",
             Self::E301 => "E301",
             Self::E302 => "E302",
+            Self::E303 => "E303",
             Self::E401 => "E401",
             Self::E402 => "E402",
             Self::E403 => "E403",
@@ -94,6 +97,7 @@ impl FaultCode {
             Self::E203 => "工商注册号或身份证件号码校验位有误，请核对",
             Self::E301 => "与本文件中前面的一行重复",
             Self::E302 => "已共享且内容未变更",
+            Self::E303 => "该信息已撤回，且内容与撤回时相同，未予共享；确应重新共享的，请更正内容或在备注中说明后重报",
             Self::E401 => "未找到相符的记录，请核对文号、代码和认定机关",
             Self::E402 => "有多条记录相符，请补充文号或认定机关",
             Self::E403 => "不得办理",

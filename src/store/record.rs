@@ -1,6 +1,6 @@
 //! Records by identity, subjects by key and by name.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 use sqlx::FromRow;
@@ -33,6 +33,18 @@ pub struct SubjectRow {
 static CURRENT: LazyLock<InList> = LazyLock::new(|| {
     InList::new(3, |list| {
         format!("SELECT identity, digest, content FROM record WHERE issuer = $1 AND kind = $2 AND identity IN ({list})")
+    })
+});
+// Behind a withdrawal nothing stands but a version that came later. What was withdrawn is little, so that it is asked first.
+static WITHDRAWN: LazyLock<InList> = LazyLock::new(|| {
+    InList::new(3, |list| {
+        format!(
+            "SELECT e.identity FROM event e JOIN statement s ON s.log = e.log AND s.idx = e.idx \
+         JOIN log l ON l.id = e.log JOIN record r ON r.issuer = e.issuer AND r.kind = e.kind AND r.identity = e.identity \
+         JOIN log v ON v.id = r.log WHERE e.issuer = $1 AND e.kind = $2 AND e.identity IN ({list}) \
+         AND s.kind = 'withdrawal' AND s.verdict = 'accepted' AND l.node = e.issuer \
+         AND (l.generation > v.generation OR (e.log = r.log AND e.idx > r.idx))"
+        )
     })
 });
 const CURRENT_ONE: &str = "SELECT log, idx FROM record WHERE issuer = $1 AND kind = $2 AND identity = $3";
@@ -73,6 +85,26 @@ impl Db {
             for (identity, digest, content) in rows {
                 let current = Current { digest: Digest(hash(&digest)?), content: hash(&content)? };
                 found.insert(hash(&identity)?, current);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Of these identities under one issuer and kind, those whose current version is withdrawn.
+    pub async fn withdrawn(
+        &self,
+        issuer: &NodeId,
+        kind: &str,
+        identities: &[[u8; 32]],
+    ) -> Result<HashSet<[u8; 32]>, StoreError> {
+        let mut found = HashSet::new();
+        let identities: Vec<&[u8]> = identities.iter().map(|identity| &identity[..]).collect();
+        for (sql, asked) in WITHDRAWN.of(&identities) {
+            let rows: Vec<(Vec<u8>,)> = on!(read self, c => asked
+                .fold(sqlx::query_as(sql).bind(issuer.as_str()).bind(kind), |query, identity| query.bind(identity))
+                .fetch_all(c))?;
+            for (identity,) in rows {
+                found.insert(hash(&identity)?);
             }
         }
         Ok(found)

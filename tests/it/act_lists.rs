@@ -158,6 +158,30 @@ on_both! {
         whole::check(&office.db).await;
     }
 
+    async fn what_was_withdrawn_is_not_called_shared_when_it_is_sent_again(database: Database) {
+        let desk = Desk::with(database.open().await, &[(1, "2026-01-15"), (2, "2026-01-15")]).await;
+        let rows = [1, 2].map(|number| penalties::row(number, "2026-01-15", CODE));
+        let text = format!("{}{}", penalties::HEADER, rows.concat());
+        let withdrawal = format!("决定书文号,统一社会信用代码,撤回决定日期,理由\n示罚〔2026〕1号,{CODE},2026-09-20,误报\n");
+        assert_eq!(desk.run("withdrawal", &withdrawal).await.counts.published, 1);
+
+        let sheet = desk.station.sheet(&text);
+        let counts = Counts { read: 2, skipped: 1, refused: 1, ..Counts::default() };
+        assert_eq!(desk.station.import.rehearse(&sheet, |_| ()).await.unwrap().counts, counts);
+        let again = desk.station.import.run(&sheet, &origin(), |_| ()).await.unwrap();
+        assert_eq!(again.counts, counts);
+        let faults = desk.faults(&again).await;
+        assert!(faults[0].0 == 1 && faults[0].1 == "E303" && faults[0].2.contains("已撤回"), "{faults:?}");
+
+        // with other content it stands anew, and once more that is unchanged
+        let changed = desk.station.sheet(&text.replace("示罚〔2026〕1号,示例,", "示罚〔2026〕1号,更正后的示例,"));
+        let upload = desk.station.import.run(&changed, &origin(), |_| ()).await.unwrap();
+        assert_eq!(upload.counts, Counts { read: 2, published: 1, skipped: 1, ..Counts::default() });
+        let upload = desk.station.import.run(&changed, &origin(), |_| ()).await.unwrap();
+        assert_eq!(upload.counts, Counts { read: 2, skipped: 2, ..Counts::default() });
+        whole::check(&desk.station.import.db).await;
+    }
+
     async fn evidence_comes_with_a_list_of_repairs_and_their_revocations_as_a_list(database: Database) {
         let desk = Desk::with(database.open().await, &[(1, "2026-01-15"), (2, "2026-01-15"), (3, "2026-01-15")]).await;
         let digests = [Digest::of(b"1").to_string(), Digest::of(b"2").to_string()];

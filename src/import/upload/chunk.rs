@@ -92,12 +92,7 @@ pub(super) fn read(import: &Import, rows: Rows<'_>, mut send: impl FnMut(Result<
             && !seen.insert(prefix(&record.identity))
         {
             candidate = None;
-            judged.faults.push(FaultRow {
-                row: number,
-                column: None,
-                code: FaultCode::E301.to_string(),
-                message: FaultCode::E301.message().to_owned(),
-            });
+            judged.faults.push(of_a_row(number, FaultCode::E301));
         }
         if number <= done {
             return ControlFlow::Continue(());
@@ -160,6 +155,11 @@ impl Candidate {
         let sound = Sound::judge(&import.kind, LogName::Records, statement, day)?;
         Ok(Self { row, sound, weight: weight.clone() })
     }
+}
+
+/// A fault of a row as a whole.
+pub(super) fn of_a_row(row: u64, code: FaultCode) -> FaultRow {
+    FaultRow { row, column: None, code: code.to_string(), message: code.message().to_owned() }
 }
 
 /// The fault of a row that may not stand in the log, in the words of the log.

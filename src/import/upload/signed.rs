@@ -9,10 +9,11 @@ use super::{Import, UploadError};
 use crate::import::weigh::{Books, Fate, Weight};
 use crate::log::Judged;
 use crate::log::appender::{AppendError, Prejudged};
+use crate::record::FaultCode;
 use crate::statement::{Refused, Salt, SignError, SigningKey};
 use crate::store::quality::Tallied;
 use crate::store::record::Current;
-use crate::store::upload::UploadStep;
+use crate::store::upload::{FaultRow, UploadStep};
 
 /// A chunk ready to be appended.
 pub(super) struct Signed {
@@ -34,7 +35,8 @@ struct Signature {
 }
 
 impl Signed {
-    /// Compares a chunk with what is published (E302: unchanged, passed over) and signs what is new.
+    /// Compares a chunk with what is published (E302: unchanged, passed over; E303: withdrawn, and nothing else came of it)
+    /// and signs what is new.
     pub(super) async fn sign(import: &Import, chunk: Chunk, upload: i64) -> Result<Self, UploadError> {
         let mut signed = Self {
             statements: Vec::new(),
@@ -69,7 +71,7 @@ impl Signed {
         if position < self.statements.len() {
             let Signature { row, weight, .. } = self.statements.remove(position);
             self.step.counts.published -= 1;
-            self.refuse_row(row, &weight, reason);
+            self.refuse_row(&weight, chunk::not_for_the_log(row, reason));
         }
     }
 
@@ -109,9 +111,19 @@ impl Signed {
         let results = tokio::task::spawn_blocking(move || sign_all(&signing, &key, candidates, &current))
             .await
             .map_err(|e| UploadError::BrokenOff(e.to_string()))??;
+        let unchanged = results.iter().filter_map(|result| match result {
+            Outcome::Unchanged(_, identity, _) => Some(*identity),
+            Outcome::Signed(_) | Outcome::Refused(..) => None,
+        });
+        let withdrawn = import.db.withdrawn(&import.node, kind, &unchanged.collect::<Vec<_>>()).await?;
         for result in results {
             match result {
-                Outcome::Unchanged(weight) => {
+                // to say that it is shared already would be untrue, and to share it would undo the withdrawal by a file
+                // that was only sent once more
+                Outcome::Unchanged(row, identity, weight) if withdrawn.contains(&identity) => {
+                    self.refuse_row(&weight, chunk::of_a_row(row, FaultCode::E303));
+                }
+                Outcome::Unchanged(_, _, weight) => {
                     self.step.counts.skipped += 1;
                     self.books.enter(&weight, Fate::Unchanged);
                 }
@@ -119,13 +131,16 @@ impl Signed {
                     self.step.counts.published += 1;
                     self.statements.push(signature);
                 }
-                Outcome::Refused(row, weight, reason) => self.refuse_row(row, &weight, &reason),
+                Outcome::Refused(row, weight, reason) => {
+                    self.refuse_row(&weight, chunk::not_for_the_log(row, &reason));
+                }
             }
         }
         Ok(())
     }
 
-    fn refuse_row(&mut self, row: u64, weight: &Weight, reason: &Refused) {
+    fn refuse_row(&mut self, weight: &Weight, fault: FaultRow) {
+        let row = fault.row;
         self.books.enter(weight, Fate::Refused);
         if self.step.faults.iter().any(|f| f.row == row) {
             // it had warnings, and so was counted as warned
@@ -133,12 +148,13 @@ impl Signed {
         }
         self.step.counts.refused += 1;
         let at = self.step.faults.partition_point(|f| f.row <= row);
-        self.step.faults.insert(at, chunk::not_for_the_log(row, reason));
+        self.step.faults.insert(at, fault);
     }
 }
 
 enum Outcome {
-    Unchanged(Weight),
+    /// Row, and identity of the record.
+    Unchanged(u64, [u8; 32], Weight),
     Signed(Signature),
     Refused(u64, Weight, Refused),
 }
@@ -154,8 +170,10 @@ fn sign_all(
     let outcomes = candidates.into_iter().map(|candidate| {
         let Candidate { row, sound, weight } = candidate;
         let published = sound.record().and_then(|record| Some((record, current.get(&record.identity)?)));
-        if published.is_some_and(|(record, published)| published.content == record.content) {
-            return Ok(Outcome::Unchanged(weight));
+        if let Some((record, published)) = published
+            && published.content == record.content
+        {
+            return Ok(Outcome::Unchanged(row, record.identity, weight));
         }
         let prev = published.map(|(_, published)| published.digest);
         let first = prev.is_none();
