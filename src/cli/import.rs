@@ -121,6 +121,7 @@ impl Taking<'_> {
                 counts: rehearsal.counts,
                 unknown_columns: sheet.columns.unknown(),
                 hold: None,
+                withdrawal: None,
             };
             (receipt, Faults::Aside(rehearsal.faults))
         } else {

@@ -19,6 +19,7 @@ use kaopu::node::peers::Peers;
 use kaopu::node::take_back::TakenBack;
 use kaopu::node::{self, Node};
 use kaopu::store::Db;
+use kaopu::store::take_back::WithdrawalRow;
 use kaopu::store::upload::UploadRow;
 
 /// Look at uploads and their receipts.
@@ -52,6 +53,16 @@ pub enum Upload {
     Refuse(held::Refuse),
 }
 
+/// An upload in the list.
+#[derive(serde::Serialize)]
+struct Listed<'a> {
+    #[serde(flatten)]
+    upload: &'a UploadRow,
+    /// It is to be taken back as a whole, or was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    withdrawal: Option<&'a WithdrawalRow>,
+}
+
 /// Take a whole wrong upload back
 #[derive(Debug, clap::Args)]
 pub struct Withdraw {
@@ -83,7 +94,10 @@ impl Upload {
         match self {
             Self::List { limit } => {
                 let uploads = db.uploads(limit).await?;
-                if shared.json { print_json(&uploads)? } else { print_line(&table(&uploads)) }
+                let oldest = uploads.iter().map(|upload| upload.id).min().unwrap_or_default();
+                let withdrawals = db.upload_withdrawals(oldest).await?;
+                let listed: Vec<Listed> = uploads.iter().map(|upload| Listed::of(upload, &withdrawals)).collect();
+                if shared.json { print_json(&listed)? } else { print_line(&table(&listed)) }
             }
             Self::Show { id, receipt, file, .. } => {
                 let Some(upload) = db.upload(id).await? else {
@@ -95,6 +109,24 @@ impl Upload {
         }
         db.close().await;
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl<'a> Listed<'a> {
+    fn of(upload: &'a UploadRow, withdrawals: &'a [WithdrawalRow]) -> Self {
+        Self { upload, withdrawal: withdrawals.iter().find(|row| row.upload == upload.id) }
+    }
+
+    /// How it stands, behind its name.
+    fn state(&self) -> &'static str {
+        match (self.withdrawal, &self.upload.hold) {
+            (Some(WithdrawalRow { finished_ms: Some(_), .. }), _) => " (taken back 已整批撤回)",
+            (Some(WithdrawalRow { approved_by: Some(_), .. }), _) => " (being taken back, not finished 撤回未完成)",
+            (Some(_), _) => " (to be taken back 整批撤回待批准)",
+            (None, Some(hold)) => held::state(&hold.state, self.upload.finished_ms.is_some()),
+            (None, None) if self.upload.finished_ms.is_some() => "",
+            (None, None) => " (not finished 未完成)",
+        }
     }
 }
 
@@ -145,7 +177,8 @@ async fn show(
     target: Option<PathBuf>,
     file: Option<PathBuf>,
 ) -> Result<()> {
-    let (receipt, faults) = (Receipt::from(upload), Faults::Stored(db, upload.id));
+    let withdrawal = db.upload_withdrawal(upload.id).await?;
+    let (receipt, faults) = (Receipt { withdrawal, ..Receipt::from(upload) }, Faults::Stored(db, upload.id));
     if let Some(path) = target {
         let target = Target::of(&path, file.as_deref())?;
         let sheet = file.map(|file| original(config, upload, &file)).transpose()?.map(Arc::new);
@@ -160,7 +193,25 @@ async fn show(
     } else if upload.finished_ms.is_none() {
         print_line("not finished 未完成: run the same import again to go on");
     }
+    receipt.withdrawal.iter().for_each(tell_withdrawal);
     Ok(())
+}
+
+/// Says how it stands with taking an upload back, and what is to be done next.
+fn tell_withdrawal(withdrawal: &WithdrawalRow) {
+    let WithdrawalRow { upload, reason, proposed_by, approved_by, finished_ms, .. } = withdrawal;
+    print_line(&match (approved_by, finished_ms) {
+        (Some(approved_by), Some(_)) => format!(
+            "taken back 已整批撤回: proposed by {proposed_by}, approved by {approved_by} 提出 {proposed_by}，批准 {approved_by}: {reason}"
+        ),
+        (Some(_), None) => format!(
+            "being taken back, not finished 撤回未完成: run `kaopu upload withdraw {upload} --approve --as NAME` again to go on"
+        ),
+        (None, _) => format!(
+            "{proposed_by} proposed to take it back 已提出整批撤回，待另一人批准: {reason}\n  \
+             kaopu upload withdraw {upload} --approve --as NAME"
+        ),
+    });
 }
 
 /// The sheet of an upload, read again from the file that came.
@@ -174,20 +225,16 @@ pub(super) fn original(config: &Config, upload: &UploadRow, file: &Path) -> Resu
     Ok(sheet)
 }
 
-fn table(uploads: &[UploadRow]) -> String {
+fn table(uploads: &[Listed<'_>]) -> String {
     let mut out = format!(
         "{:>6}  {:<16}  {:<12}  {:>9}  {:>9}  {:>9}  {:>9}  file",
         "id", "begun", "kind", "read", "published", "unchanged", "refused"
     );
-    for upload in uploads {
+    for listed in uploads {
+        let (upload, state) = (listed.upload, listed.state());
         let begun = jiff::Timestamp::from_millisecond(upload.begun_ms).unwrap_or_default();
         let begun = jiff::tz::offset(8).to_datetime(begun).strftime("%Y-%m-%d %H:%M");
         let counts = &upload.counts;
-        let state = match &upload.hold {
-            Some(hold) => held::state(&hold.state, upload.finished_ms.is_some()),
-            None if upload.finished_ms.is_some() => "",
-            None => " (not finished 未完成)",
-        };
         out.push_str(&format!(
             "\n{:>6}  {begun}  {:<12}  {:>9}  {:>9}  {:>9}  {:>9}  {}{state}",
             upload.id, upload.kind, counts.read, counts.published, counts.skipped, counts.refused, upload.file

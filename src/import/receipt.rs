@@ -11,6 +11,7 @@ use super::cell::scientific;
 use super::form::day;
 use super::{Cell, NotAnUpload, Sheet};
 use crate::store::hold::HoldRow;
+use crate::store::take_back::WithdrawalRow;
 use crate::store::upload::{Counts, FaultRow, UploadRow};
 
 /// The columns that the CSV of refused rows has beside those of the file; an importer overlooks them when it comes back.
@@ -34,6 +35,9 @@ pub struct Receipt {
     /// It is held for a second person, or was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hold: Option<Held>,
+    /// It is to be taken back as a whole, or was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub withdrawal: Option<WithdrawalRow>,
 }
 
 /// What becomes of an upload that is held.
@@ -56,6 +60,7 @@ impl From<&UploadRow> for Receipt {
             counts: upload.counts,
             unknown_columns: upload.unknown_columns.clone(),
             hold: upload.hold.clone().map(|hold| Held { upload: upload.id, hold }),
+            withdrawal: None,
         }
     }
 }
@@ -223,6 +228,7 @@ mod tests {
             counts: Counts { read: 3, published: 1, skipped: 0, warned: 0, refused: 2 },
             unknown_columns: vec!["DFBM".into()],
             hold: None,
+            withdrawal: None,
         }
     }
 

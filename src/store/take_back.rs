@@ -51,6 +51,9 @@ const FINISH: &str = "UPDATE upload_withdrawal SET finished_ms = $1 \
 const ONE: &str = "SELECT upload, reason, proposed_by, proposed_ms, approved_by, approved_ms, finished_ms \
      FROM upload_withdrawal WHERE upload = $1";
 
+const FROM: &str = "SELECT upload, reason, proposed_by, proposed_ms, approved_by, approved_ms, finished_ms \
+     FROM upload_withdrawal WHERE upload >= $1 ORDER BY upload";
+
 /// Notes which entries a step of an upload published.
 pub(super) async fn add_span(tx: &mut Tx, upload: i64, span: &Span) -> Result<(), StoreError> {
     on!(change tx, c => sqlx::query(ADD_SPAN)
@@ -72,6 +75,11 @@ impl Db {
     /// What there is of taking an upload back.
     pub async fn upload_withdrawal(&self, upload: i64) -> Result<Option<WithdrawalRow>, StoreError> {
         on!(read self, c => sqlx::query_as(ONE).bind(upload).fetch_optional(c))
+    }
+
+    /// The same of all uploads from this one on.
+    pub async fn upload_withdrawals(&self, from: i64) -> Result<Vec<WithdrawalRow>, StoreError> {
+        on!(read self, c => sqlx::query_as(FROM).bind(from).fetch_all(c))
     }
 
     /// The change's person proposes to take an upload back; false where that is not finished, was proposed before, or the

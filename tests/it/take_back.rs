@@ -41,6 +41,8 @@ fn is_taken_back(kind: Kind) {
     refused(city, "li", &approve, "尚未提出整批撤回");
     refused(city, "li", &["upload", "withdraw", "9", "--reason", "误传"], "没有该批次");
     assert_eq!(done_by(city, "li", &propose)["proposed_by"], "li");
+    assert_eq!(city.json(&["upload", "list"]).as_array().unwrap().last().unwrap()["withdrawal"]["reason"], "误传");
+    assert!(city.done(&["upload", "show", "1"]).contains("待另一人批准"));
     refused(city, "li", &approve, "须由另一人批准");
     refused(city, "wang", &propose, "已提出，请由另一人批准");
     let size = || records(&city.json(&["status"]))["size"].as_u64().unwrap();
@@ -59,6 +61,8 @@ fn is_taken_back(kind: Kind) {
     assert_eq!(done["withdrawn"].as_u64().unwrap() + done["before"].as_u64().unwrap(), 599);
     assert_eq!(size() - before, 598, "each once, and the one that was withdrawn before not again");
     assert_eq!(done_by(city, "wang", &approve), json!({"withdrawn": 0, "before": 599, "replaced": 1}));
+    assert!(city.done(&["upload", "list"]).contains("(taken back 已整批撤回)"));
+    assert_eq!(city.json(&["upload", "show", "1"])["withdrawal"]["approved_by"], "wang");
     let other = ["--number", "示罚〔2026〕650号", "--code", CODE, "--type", "终止公示", "--authority", "示例局"];
     city.done(&[&["repair", "--reason", "已纠正"][..], &other].concat());
 
