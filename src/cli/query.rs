@@ -9,10 +9,12 @@ use anyhow::{Context as _, bail};
 use kaopu::exchange::finding::{Ask, Came, Finding, Stated, Whom};
 use kaopu::exchange::question::{About, SealedId};
 use kaopu::import::masked;
+use kaopu::import::mend::narrow;
 use kaopu::node::Node;
 use kaopu::node::lookup::{self, Found};
 use kaopu::node::status::spoken_span;
 use kaopu::record::Purpose;
+use kaopu::record::identifier::{reads_like_an_old_resident_id, resident_id_checks};
 use kaopu::statement::{Digest, NodeId, Statement};
 use kaopu::trust::registry::Peer;
 use serde_json::{Value, json};
@@ -90,7 +92,10 @@ impl Query {
         let findings = Box::pin(node.asker().ask_all(&peers, &ask, deadline)).await;
         let heard = findings.iter().all(|f| f.complete);
         let region = |finding: &Finding| {
-            let of_it = |found: &&Found| found.origin.node == finding.node && found.status.is_shared();
+            // a kind that was not asked for is not missing from an answer
+            let is_asked = |found: &Found| ask.kinds.is_empty() || ask.kinds.contains(&found.kind);
+            let of_it =
+                |found: &&Found| found.origin.node == finding.node && found.status.is_shared() && is_asked(found);
             known.iter().filter(of_it).cloned().collect::<Vec<Found>>()
         };
         if shared.json {
@@ -113,6 +118,13 @@ impl Query {
     fn whom(&self) -> anyhow::Result<(Whom, String)> {
         if let Some(name) = &self.person {
             let number = secret("证件号码 identity number: ", self.person_id_file.as_deref(), "KAOPU_PERSON_ID")?;
+            // nobody is known by a number that was mistyped: the answers would read as clean
+            if !is_sound(&narrow(&number), self.person_id_type.as_deref()) {
+                bail!(
+                    "that is no 居民身份证 number: compare its 18 characters, the last of which checks the others \
+                     身份证号有误，请核对; of another document say --person-id-type 证件类型"
+                );
+            }
             let id = SealedId { number: number.trim().to_owned(), of: self.person_id_type.clone() };
             let name = masked(name);
             return Ok((Whom::Person { name: name.clone(), id }, name));
@@ -122,6 +134,14 @@ impl Query {
             "a person's key is known to nobody but its issuer; ask by --person NAME and the identity number",
         )?;
         Ok((Whom::Known(about), key.to_owned()))
+    }
+}
+
+/// Whether an identity number can be somebody's: one whose document is not said is a resident id.
+fn is_sound(number: &str, document: Option<&str>) -> bool {
+    match resident_id_checks(number) {
+        Some(checks) => checks,
+        None => document.is_some() || reads_like_an_old_resident_id(number),
     }
 }
 

@@ -98,6 +98,9 @@ fn all_peers_are_asked_at_once_and_each_has_its_word() {
     {
         assert!(text.contains(words), "{words}: {text}");
     }
+    // what was not asked for is not missing
+    let text = federation.nodes[0].done(&query(USCC, &["--peer", "340500", "--kinds", "licence"]));
+    assert!(text.contains("本地镜像: 0") && !text.contains("答复中没有"), "{text}");
     // wrong usage
     for args in [
         vec!["query", USCC, "--purpose", "gossip", "--basis", "x"],
@@ -223,6 +226,9 @@ fn a_natural_person_is_asked_about_by_a_number_that_nobody_reads_on_its_way() {
     let marked = result(&ask("张示例", number, true));
     assert_eq!(marked["regions"][0]["statements"][0]["events"][0]["digest"], dispute["digest"], "{marked}");
     assert_eq!(regions(&result(&ask("张示例", "110105194912310038", true))), [("340500", "none")]);
+    let mistyped = ask("张示例", "110105194912310029", true);
+    assert!(mistyped.status.code() == Some(1) && mistyped.stdout.is_empty(), "no city calls a slip of the pen clean");
+    assert!(!String::from_utf8_lossy(&mistyped.stderr).contains("110105194912310029"), "it is not repeated either");
     assert_eq!(ask("张示例", number, false).status.code(), Some(2), "not without an authorisation");
     // neither of the logs has the number, nor the name
     for node in &federation.nodes[..2] {

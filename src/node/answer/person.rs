@@ -6,6 +6,7 @@ use crate::exchange::question::SealedId;
 use crate::import::PersonKey;
 use crate::import::mend::narrow;
 use crate::node::publish::own_descriptors;
+use crate::record::identifier::resident_id_checks;
 use crate::statement::sealed::{self, Between, SealError};
 use crate::store::Db;
 use crate::trust::descriptor::{KeyState, Purpose};
@@ -33,6 +34,9 @@ impl Persons {
         let number = narrow(&id.number);
         if number.is_empty() || number.contains('*') {
             return Err("a whole identity number is needed");
+        }
+        if resident_id_checks(&number) == Some(false) {
+            return Err("the check digit of the identity number is wrong");
         }
         Ok(self.secret.of_number(name, id.of.as_deref(), &number).key())
     }
