@@ -139,13 +139,7 @@ impl Add {
             webhook: self.webhook,
             added_by: shared.operator(),
         };
-        let granted = follow(db, config, &policies, &Clock::System, &wish, &named.subjects).await.with_context(
-            || "nothing more was added; a webhook on this machine or in its network must be in [webhooks] allow of node.toml",
-        );
-        let granted = match granted {
-            Err(error) if wish.webhook.is_none() => return Err(anyhow::anyhow!("{}", error.root_cause())),
-            other => other?,
-        };
+        let granted = follow(db, config, &policies, &Clock::System, &wish, &named.subjects).await?;
         let Granted { followed, added, refused, .. } = &granted;
         if shared.json {
             print_json(&json!({

@@ -24,8 +24,8 @@ pub struct Inbox {
     /// Acknowledge these notices 已阅
     #[arg(long, value_name = "ID", num_args = 1..)]
     ack: Vec<i64>,
-    /// Acknowledge all up to the newest
-    #[arg(long, conflicts_with = "ack")]
+    /// Acknowledge all that --follower was told, up to the newest
+    #[arg(long, conflicts_with_all = ["ack", "unread"], requires = "follower")]
     all: bool,
     /// So many at most
     #[arg(long, value_name = "N", default_value_t = 50)]

@@ -25,8 +25,13 @@ pub enum WatchError {
     /// No name of a follower.
     #[error("a follower is named in 1 to {MAX_FOLLOWER} characters, without control characters")]
     Follower,
+    /// The end.
+    #[error(
+        "the last day is over: nothing would ever be told 截止日期已过; `kaopu watch remove` ends what is followed"
+    )]
+    Over,
     /// The webhook.
-    #[error("{0}")]
+    #[error(transparent)]
     Webhook(#[from] BadAddress),
     /// The store.
     #[error(transparent)]
@@ -90,6 +95,9 @@ pub async fn follow(
         return Err(WatchError::Follower);
     }
     let now_ms = clock.now_ms();
+    if wish.until_ms.is_some_and(|until_ms| until_ms <= now_ms) {
+        return Err(WatchError::Over);
+    }
     let address = match &wish.webhook {
         None => None,
         Some(url) => Some(webhook::address(url, &Reach { allow: config.webhooks.allow.clone() })?),

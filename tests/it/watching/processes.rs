@@ -53,6 +53,12 @@ fn a_follower_hears_of_what_a_partner_publishes_also_after_a_kill() {
     let followed = added["added"].as_u64().unwrap();
     assert!(followed > 5 && added["faults"].as_array().unwrap().iter().all(|fault| fault["row"].is_u64()), "{added}");
     assert_eq!(federation.nodes[1].json(&follow)["added"], 0);
+    let over = federation.nodes[1].run(&[&follow[..], &["--until", "2020-01-01"]].concat());
+    assert!(over.status.code() == Some(1) && said(&over).contains("截止日期已过"), "{over:?}");
+    let elsewhere = federation.nodes[1].run(&[&follow[..9], &["http://example.com/"]].concat());
+    assert_eq!(said(&elsewhere).matches("is no address of a webhook").count(), 1, "{elsewhere:?}");
+    // nobody acknowledges what others were told
+    assert_eq!(federation.nodes[1].run(&["watch", "inbox", "--all"]).status.code(), Some(2));
     assert_eq!(count(&federation.nodes[1].json(&["watch", "list"])) as u64, followed);
 
     federation.start();
@@ -96,7 +102,7 @@ fn a_follower_hears_of_what_a_partner_publishes_also_after_a_kill() {
     }
     let unread = count(&federation.nodes[1].json(&["watch", "inbox", "--unread", "--limit", "1000"]));
     assert_eq!(unread, ids.len());
-    assert!(federation.nodes[1].done(&["watch", "inbox", "--all"]).contains("已阅"));
+    assert!(federation.nodes[1].done(&["watch", "inbox", "--follower", "商务委", "--all"]).contains("已阅"));
     assert_eq!(count(&federation.nodes[1].json(&["watch", "inbox", "--unread"])), 0);
     assert!(federation.nodes[1].done(&["status"]).contains("动态监测"));
     let removed = federation.nodes[1].json(&["watch", "remove", "--all", "--follower", "商务委"]);
