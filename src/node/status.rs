@@ -9,11 +9,12 @@ use super::calendar::{MissingYear, missing_year};
 use super::cosigned::Cosigned;
 use super::hold::{HeldUploads, NAMED as HELD_NAMED};
 use super::peers::waiting;
+use super::policies::policies;
 use super::recognise::{Awaited, LatePartners, NAMED};
 use super::settings::Settings;
 use super::warnings::{Ends, Warning, warnings};
 use super::watching::WatchStatus;
-use super::{NodeError, own_log};
+use super::{NodeError, kinds, own_log};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::exchange::standing::{REFUSED_TOLD, RefusedStanding};
@@ -62,7 +63,7 @@ pub struct Status {
     pub held: HeldUploads,
     /// A year that its calendar of working days lacks.
     pub calendar: Option<MissingYear>,
-    /// What is wrong with the file of its rules or of its calendar, and where; what was before goes on.
+    /// What is wrong with its rules, its calendar or its policies, and where; what was before goes on.
     pub fault: Option<String>,
     /// Everything that ends.
     #[serde(skip)]
@@ -178,9 +179,23 @@ impl Status {
             applications: applications(db, id, settings, clock).await?,
             held: HeldUploads::of(db, settings, clock, HELD_NAMED).await?,
             calendar: missing_year(&settings.calendar.now(), clock),
-            fault: Settings::of(config).err().map(|error| error.to_string()),
+            fault: fault(config),
             ends,
         })
+    }
+}
+
+/// The first fault of what may change while a node runs.
+fn fault(config: &Config) -> Option<String> {
+    Settings::of(config).err().map(|error| error.to_string()).or_else(|| policies_fault(config))
+}
+
+/// What is wrong with the policies of the folder that the configuration names, with the place of each fault.
+pub(super) fn policies_fault(config: &Config) -> Option<String> {
+    config.policy.as_ref()?;
+    match kinds(config) {
+        Ok(kinds) => policies(config, &kinds).err().map(|faults| faults.to_string().replace('\n', "; ")),
+        Err(fault) => Some(fault.to_string()),
     }
 }
 

@@ -91,12 +91,16 @@ fn policies_are_taken_anew_and_a_fault_keeps_the_old() {
         let checked = node.run(&["policy", "check"]);
         assert_eq!(checked.status.code(), Some(1));
         assert!(String::from_utf8_lossy(&checked.stdout).contains(place), "{checked:?}");
+        assert!(node.json(&["status"])["fault"].as_str().unwrap().contains(place));
+        let doctor = node.run(&["doctor"]);
+        assert!(String::from_utf8_lossy(&doctor.stdout).contains("FAULT policies"), "{doctor:?}");
     }
     // what does not matter is not taken for a change
     fs::write(node.dir.join("policy/notes.txt"), "示例").unwrap();
     fs::write(&file, MORE).unwrap();
     until("the mended set is taken", || told("took in the changed policies") == 1);
     assert_eq!((told("more.cedar:3:47"), told("more.cedar:3:22")), (1, 1), "{}", node.journal_text());
+    assert!(node.json(&["status"])["fault"].is_null());
     until("the second set is told", || changes(node).len() == 2);
     let second = digest(node);
     let digests: Vec<_> = changes(node).iter().map(|change| change.body["digest"].clone()).collect();

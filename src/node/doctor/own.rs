@@ -12,7 +12,7 @@ use crate::log::appender::still_has_what_was_remembered;
 use crate::node::calendar::missing_year;
 use crate::node::reload::read_identity;
 use crate::node::settings::Settings;
-use crate::node::status::{Status, spoken_span};
+use crate::node::status::{Status, policies_fault, spoken_span};
 use crate::node::warnings::Warning;
 use crate::node::watching::WebhookStatus;
 use crate::store::{Db, LogRow};
@@ -33,6 +33,7 @@ pub fn without_store(config: &Config, clock: &Clock) -> Vec<Check> {
     checks.extend(root_keys(&config.files.keys));
     checks.extend(room(config));
     checks.push(rules(config, clock));
+    checks.push(policies(config));
     checks
 }
 
@@ -82,6 +83,17 @@ fn rules(config: &Config, clock: &Clock) -> Check {
         Err(error) => Check::fault(
             "rules",
             format!("{error}: mend that; a running node goes on by what was before, and none starts"),
+        ),
+    }
+}
+
+/// The policies can be taken in.
+fn policies(config: &Config) -> Check {
+    match policies_fault(config) {
+        None => Check::good("policies", "the policies are sound"),
+        Some(fault) => Check::fault(
+            "policies",
+            format!("{fault}: mend that; a running node goes on by those that it has, and none starts"),
         ),
     }
 }
