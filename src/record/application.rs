@@ -102,7 +102,9 @@ impl Course {
             Stage::Rejected | Stage::Decided | Stage::Withdrawn => (None, None),
             Stage::More => {
                 let asked = sides.asked().last().copied().unwrap_or(filed);
-                let stated = asked.until.map(|date| Deadline { date, certain: true });
+                // a day that was over when it was stated would make late whoever answers at once
+                let stated = asked.until.filter(|date| *date >= asked.day);
+                let stated = stated.map(|date| Deadline { date, certain: true });
                 (Some(Side::Window), Some(stated.unwrap_or_else(|| calendar.deadline(asked.day, deadlines.supply))))
             }
             Stage::Filed | Stage::Supplied => {
@@ -264,6 +266,13 @@ mod tests {
         let (calendar, rules) = (Calendar::built_in().unwrap(), Rules::built_in().unwrap());
         let stated = Course::of(&asked, &calendar, &rules.deadlines).unwrap().deadline;
         assert_eq!(stated.map(|deadline| deadline.date), Some(day("2026-07-10")));
+        asked[1].until = Some(day("2026-07-07"));
+        let over = Course::of(&asked, &calendar, &rules.deadlines).unwrap().deadline;
+        assert_eq!(
+            over,
+            course(&[(Filed, "2026-07-07"), (More, "2026-07-08")]).deadline,
+            "no day before it was stated"
+        );
         // a year that nobody knows yet
         let beyond = course(&[(Filed, "2031-07-07")]).deadline.unwrap();
         assert_eq!((beyond.date, beyond.certain), (day("2031-07-09"), false));

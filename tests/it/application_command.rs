@@ -76,6 +76,8 @@ fn a_clerk_files_what_a_clerk_of_another_city_decides() {
     let decide = ["--authority", "示例局", "--reason", "已履行"];
     let early: Vec<&str> = ["application", "decide", application].into_iter().chain(decide).collect();
     assert!(refused(decider, &early).contains("该申请尚未受理"));
+    let over = ["application", "more", application, "--reason", "请补充缴款凭证", "--until", "2020-01-01"];
+    assert!(refused(decider, &over).contains("期限已过"));
     say(decider, "more", &["--reason", "请补充缴款凭证"]);
     until("the window is asked", || stage(window, application) == "more");
     assert!(refused(window, &["application", "supply", application]).contains("nothing is supplied"));

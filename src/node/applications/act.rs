@@ -9,6 +9,7 @@ use crate::about::application::Application;
 use crate::about::{Named, Spoken};
 use crate::log::event::{Life, RecordPlace, Target, facts};
 use crate::record::application::{Side, may_follow, side};
+use crate::record::date;
 use crate::record::event::{RepairType, Stage};
 use crate::record::{NotRepairable, repair_allowed};
 use crate::statement::{Digest, NodeId};
@@ -85,6 +86,10 @@ impl Applications {
         rehearsal: bool,
     ) -> Result<Spoken, ApplicationError> {
         self.may(digest, stage).await?;
+        let today = self.office.clock.today();
+        if until.as_deref().and_then(date::parse_canonical).is_some_and(|until| until < today) {
+            return Err(ApplicationError::Over);
+        }
         let body = self.stage(stage, [("reason", reason), ("deadline", until)]);
         Ok(Box::pin(self.office.say(self.kind("application")?, &Named::Digest(*digest), body, rehearsal)).await?)
     }

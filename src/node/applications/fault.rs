@@ -25,6 +25,9 @@ pub enum ApplicationError {
     /// Another node's record.
     #[error("the record is {0}'s: only that node decides on the application 谁认定谁修复")]
     NotTheDecider(NodeId),
+    /// The window would be late as soon as it is asked.
+    #[error("the last day that is given is over: --until takes today or a later day 期限已过")]
+    Over,
     /// It does not stand where this could follow.
     #[error(transparent)]
     NotNow(#[from] NotNow),
