@@ -93,6 +93,11 @@ impl Check {
 
     async fn check(&self, shared: &Shared, db: &Db, view: &View<'_>, list: List) -> anyhow::Result<ExitCode> {
         let path = self.out.clone().unwrap_or_else(|| beside(&self.file, &list));
+        if let (Ok(from), Ok(to)) = (self.file.canonicalize(), path.canonicalize())
+            && from == to
+        {
+            bail!("the result would take the place of the list {}: name another file with --out", path.display());
+        }
         let of = list.sheet.rows;
         let headers = list.sheet.columns.headers.iter().map(String::as_str).chain(ADDED);
         let mut out = Out::new(&path, &headers.collect::<Vec<_>>())?;

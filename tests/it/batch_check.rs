@@ -48,6 +48,8 @@ fn a_csv_comes_back_with_what_is_known_of_each_row() {
     }
     writer.flush().unwrap();
     let args = ["check", list.to_str().unwrap(), "--purpose", "award", "--basis", "示例条例"];
+    let in_its_place = federation.nodes[0].run(&[&args[..], &["--out", list.to_str().unwrap()]].concat());
+    assert!(in_its_place.status.code() == Some(1) && !list.with_extension("csv.part").exists(), "{in_its_place:?}");
     let tally = federation.nodes[0].json(&args);
     let counts = ["rows", "matched", "by_name", "unknown", "broken"].map(|name| tally[name].as_u64().unwrap());
     assert_eq!(counts, [7, 3, 1, 2, 1], "{tally}");
