@@ -7,7 +7,9 @@ use std::time::Duration;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Connection as _, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool, Transaction};
+use sqlx::{ConnectOptions as _, PgPool, Postgres, SqlitePool, Transaction};
+
+use super::writer::{Write, Writer};
 
 static SQLITE: Migrator = sqlx::migrate!("src/store/migrations/sqlite");
 static POSTGRES: Migrator = sqlx::migrate!("src/store/migrations/postgres");
@@ -25,14 +27,14 @@ pub struct Db {
 #[derive(Clone)]
 pub(super) enum Pools {
     /// One connection that writes, a few that read.
-    Sqlite { write: SqlitePool, read: SqlitePool },
+    Sqlite { write: Writer, read: SqlitePool },
     /// One pool for both.
     Postgres(PgPool),
 }
 
 /// A transaction under way on either database; rolled back when it is dropped.
 pub(super) enum Tx {
-    Sqlite(Transaction<'static, Sqlite>),
+    Sqlite(Write),
     Postgres(Transaction<'static, Postgres>),
 }
 
@@ -76,7 +78,11 @@ macro_rules! on {
     };
     (write $db:expr, $c:ident => $run:expr) => {
         match &$db.pools {
-            $crate::store::db::Pools::Sqlite { write: $c, .. } => $run.await.map(|r| r.rows_affected()),
+            $crate::store::db::Pools::Sqlite { write, .. } => {
+                let mut held = write.take().await?;
+                let $c = held.connection()?;
+                $run.await.map(|r| r.rows_affected())
+            }
             $crate::store::db::Pools::Postgres($c) => $run.await.map(|r| r.rows_affected()),
         }
         .map_err($crate::store::StoreError::from)
@@ -84,7 +90,7 @@ macro_rules! on {
     (change $tx:expr, $c:ident => $run:expr) => {
         match $tx.reborrow() {
             $crate::store::db::Tx::Sqlite(t) => {
-                let $c = &mut **t;
+                let $c = t.connection()?;
                 $run.await.map(|r| r.rows_affected())
             }
             $crate::store::db::Tx::Postgres(t) => {
@@ -97,7 +103,7 @@ macro_rules! on {
     (tx $tx:expr, $c:ident => $run:expr) => {
         match $tx.reborrow() {
             $crate::store::db::Tx::Sqlite(t) => {
-                let $c = &mut **t;
+                let $c = t.connection()?;
                 $run.await
             }
             $crate::store::db::Tx::Postgres(t) => {
@@ -129,7 +135,7 @@ impl Db {
 
     async fn migrate(&self) -> Result<(), StoreError> {
         match &self.pools {
-            Pools::Sqlite { write, .. } => SQLITE.run(write).await,
+            Pools::Sqlite { write, .. } => SQLITE.run(write.take().await?.connection()?).await,
             Pools::Postgres(pool) => POSTGRES.run(pool).await,
         }
         .map_err(|error| match error {
@@ -144,7 +150,7 @@ impl Db {
     /// Begins a transaction that writes. On SQLite it waits here for whoever writes now, never later.
     pub(super) async fn begin(&self) -> Result<Tx, StoreError> {
         Ok(match &self.pools {
-            Pools::Sqlite { write, .. } => Tx::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
+            Pools::Sqlite { write, .. } => Tx::Sqlite(write.begin().await?),
             Pools::Postgres(pool) => Tx::Postgres(pool.begin().await?),
         })
     }
@@ -171,9 +177,8 @@ impl Tx {
     pub(super) async fn commit(self) -> Result<(), StoreError> {
         match self {
             Self::Sqlite(tx) => tx.commit().await,
-            Self::Postgres(tx) => tx.commit().await,
+            Self::Postgres(tx) => tx.commit().await.map_err(StoreError::from),
         }
-        .map_err(StoreError::from)
     }
 }
 
@@ -284,32 +289,13 @@ async fn open_sqlite(path: &Path) -> Result<Pools, StoreError> {
     // KiB of page cache: the writer's holds the upper parts of the two random indexes, the readers' one bundle each
     let write = options.clone().pragma("cache_size", "-16384").pragma("wal_autocheckpoint", "4000");
     let read = options.pragma("cache_size", "-1024").pragma("query_only", "ON");
-    let write = SqlitePoolOptions::new()
-        .max_connections(1)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .acquire_timeout(Duration::from_secs(60))
-        .test_before_acquire(false)
-        .after_release(|connection, _| Box::pin(has_ended(connection)))
-        .connect_with(write)
-        .await?;
+    let write = Writer::open(write).await?;
     let read = SqlitePoolOptions::new()
         .max_connections(4)
         .idle_timeout(Duration::from_secs(30))
         .test_before_acquire(false)
         .connect_lazy_with(read);
     Ok(Pools::Sqlite { write, read })
-}
-
-/// Whether a connection that comes back has ended its transaction. When a disk is full SQLite rolls back by itself, and the
-/// rollback that follows finds nothing to end: the connection then believes for good that a transaction is under way, and
-/// another must take its place.
-async fn has_ended(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
-    if connection.is_in_transaction() {
-        // the rollback of a transaction that was dropped stands before this in the connection's queue
-        connection.ping().await?;
-    }
-    Ok(!connection.is_in_transaction())
 }
 
 async fn open_postgres(url: &str) -> Result<Pools, StoreError> {

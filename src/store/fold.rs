@@ -25,7 +25,7 @@ impl Db {
         let Pools::Sqlite { write, .. } = &self.pools else { return };
         loop {
             let folding = async {
-                let mut connection = write.connect_options().connect().await?;
+                let mut connection = write.options().connect().await?;
                 let mut before = 0;
                 loop {
                     let pages = fold(&mut connection).await?;
@@ -54,6 +54,7 @@ mod tests {
     use sqlx::sqlite::SqliteConnectOptions;
 
     use super::*;
+    use crate::store::db::on;
 
     /// How many peers a copy of the database file shows, without its write-ahead log.
     async fn in_the_file(folder: &std::path::Path) -> i64 {
@@ -69,8 +70,9 @@ mod tests {
     async fn what_was_committed_comes_into_the_file_without_its_writer() {
         let folder = tempfile::tempdir().unwrap();
         let db = Db::open(&format!("sqlite:{}", folder.path().join("kaopu.db").display())).await.unwrap();
-        let Pools::Sqlite { write, .. } = &db.pools else { panic!("it is SQLite") };
-        sqlx::query("INSERT INTO revoked_root (node, root) VALUES ('310107', 'x')").execute(write).await.unwrap();
+        let one_more = "INSERT INTO revoked_root (node, root) VALUES ('310107', 'x')";
+        let written: Result<u64, StoreError> = async { on!(write db, c => sqlx::query(one_more).execute(c)) }.await;
+        assert_eq!(written.unwrap(), 1);
         assert_eq!(in_the_file(folder.path()).await, 0);
 
         let folding = tokio::spawn(db.clone().keep_folding());

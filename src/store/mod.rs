@@ -77,6 +77,7 @@ mod turned;
 pub mod take_back;
 pub mod upload;
 pub mod watch;
+mod writer;
 
 pub use append::{Append, AppendError, NewEntry};
 pub use db::{Db, StoreError};

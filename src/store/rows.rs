@@ -72,7 +72,7 @@ macro_rules! insert {
                         for $row in slice {
                             $query = $bind;
                         }
-                        $query.execute(&mut **t).await.map(|done| done.rows_affected())
+                        $query.execute(t.connection()?).await.map(|done| done.rows_affected())
                     }
                     $crate::store::db::Tx::Postgres(t) => {
                         let mut $query = sqlx::query::<sqlx::Postgres>($statement.numbered(width));
@@ -101,7 +101,7 @@ macro_rules! insert_returning {
                         for $row in slice {
                             $query = $bind;
                         }
-                        $query.fetch_all(&mut **t).await
+                        $query.fetch_all(t.connection()?).await
                     }
                     $crate::store::db::Tx::Postgres(t) => {
                         let mut $query = sqlx::query_as::<sqlx::Postgres, _>($statement.numbered(width));
