@@ -6,7 +6,6 @@
 pub(super) mod progress;
 pub mod receipts;
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -24,7 +23,7 @@ use kaopu::statement::Kind;
 
 use super::how::{By, How};
 use super::upload::held;
-use super::{Shared, print_line};
+use super::{Shared, complain, print_line, wrong_usage};
 
 /// Read, judge, sign and publish a department's files; each ends in a receipt.
 #[derive(Debug, clap::Args)]
@@ -160,14 +159,4 @@ async fn show(args: &Import, shared: &Shared, before: usize, receipt: &Receipt, 
 async fn read_through(file: &Path, kind: &Arc<Kind>) -> Result<Result<Sheet, NotAnUpload>> {
     let (file, kind) = (file.to_owned(), Arc::clone(kind));
     Ok(tokio::task::spawn_blocking(move || import::open(&file, &kind)).await?)
-}
-
-fn complain(text: &str) {
-    // a standard error that is gone leaves nobody to tell
-    let _ = writeln!(std::io::stderr(), "kaopu: {text}");
-}
-
-fn wrong_usage(text: &str) -> ExitCode {
-    complain(text);
-    ExitCode::from(2)
 }

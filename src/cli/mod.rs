@@ -32,7 +32,7 @@ mod watch;
 mod which;
 mod withdraw;
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -254,7 +254,18 @@ pub fn print_json(result: &impl serde::Serialize) -> anyhow::Result<()> {
 
 /// Prints one line of a result. A reader that has gone away is no failure.
 pub fn print_line(line: &str) {
-    use std::io::Write as _;
     let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+/// Says on standard error what is wrong.
+fn complain(text: &str) {
+    // a standard error that is gone leaves nobody to tell
+    let _ = writeln!(std::io::stderr(), "kaopu: {text}");
+}
+
+/// What the command line says cannot be done.
+fn wrong_usage(text: &str) -> ExitCode {
+    complain(text);
+    ExitCode::from(2)
 }

@@ -1,5 +1,6 @@
 //! `kaopu query`: one peer, or all within one deadline, asked about a subject for a stated purpose 信用核查.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -15,14 +16,17 @@ use kaopu::node::lookup::{self, Found};
 use kaopu::node::status::spoken_span;
 use kaopu::record::Purpose;
 use kaopu::record::identifier::{reads_like_an_old_resident_id, resident_id_checks};
-use kaopu::statement::{Digest, NodeId, Statement};
+use kaopu::statement::{Digest, Kind, Kinds, NodeId, Statement};
 use kaopu::trust::registry::Peer;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::person::secret;
 use super::record::spoken;
-use super::{Shared, print_json, print_line};
+use super::{Shared, print_json, print_line, wrong_usage};
+
+/// As the schema of a query has it, in characters.
+const LONGEST_BASIS: usize = 2000;
 
 /// Ask peers about a subject, for a stated purpose; query and answer are kept as proof 信用核查
 #[derive(Debug, clap::Args)]
@@ -70,18 +74,14 @@ impl Query {
     }
 
     async fn ask(self, shared: &Shared, node: &Node) -> anyhow::Result<ExitCode> {
-        if self.basis.trim().is_empty() {
-            bail!("--basis says on which legal basis you ask; it stands in the query");
-        }
+        may_stand_in_a_query(&self.basis)?;
+        let kinds = match self.kinds(&node.kinds) {
+            Ok(kinds) => kinds,
+            Err(why) => return Ok(wrong_usage(&why)),
+        };
         let (subject, shown) = self.whom()?;
         let peers = peers(node, self.peer.as_ref())?;
-        let ask = Ask {
-            subject,
-            purpose: self.purpose,
-            basis: self.basis,
-            kinds: self.kinds,
-            authorisation: self.authorisation,
-        };
+        let ask = Ask { subject, purpose: self.purpose, basis: self.basis, kinds, authorisation: self.authorisation };
         // who a person is, each issuer knows by a secret of its own
         let rules = node.settings.rules.now();
         let known = match &self.subject {
@@ -114,6 +114,25 @@ impl Query {
 }
 
 impl Query {
+    /// The kinds of records that are asked about, by name or title, each once: what this node does not know it could not judge
+    /// in an answer either.
+    fn kinds(&self, known: &Kinds) -> Result<Vec<String>, String> {
+        let mut kinds = Vec::new();
+        for name in self.kinds.iter().map(|name| name.trim()) {
+            let is_meant = |kind: &&Arc<Kind>| kind.is_record && (kind.typ.kind == name || kind.title == name);
+            let Some(kind) = known.all().find(is_meant) else {
+                let known: BTreeSet<&str> =
+                    known.all().filter(|kind| kind.is_record).map(|kind| kind.typ.kind.as_str()).collect();
+                let known = known.into_iter().collect::<Vec<_>>().join(", ");
+                return Err(format!("--kinds {name}: records of these kinds are known here: {known}"));
+            };
+            if !kinds.contains(&kind.typ.kind) {
+                kinds.push(kind.typ.kind.clone());
+            }
+        }
+        Ok(kinds)
+    }
+
     /// About whom, and how that is shown.
     fn whom(&self) -> anyhow::Result<(Whom, String)> {
         if let Some(name) = &self.person {
@@ -135,6 +154,17 @@ impl Query {
         )?;
         Ok((Whom::Known(about), key.to_owned()))
     }
+}
+
+/// Whether peers would take a query with this legal basis: else each would be told of as silent.
+pub(super) fn may_stand_in_a_query(basis: &str) -> anyhow::Result<()> {
+    if basis.trim().is_empty() {
+        bail!("--basis says on which legal basis you ask; it stands in the query");
+    }
+    if basis.chars().count() > LONGEST_BASIS || basis.chars().any(char::is_control) {
+        bail!("--basis takes one line of up to {LONGEST_BASIS} characters; it stands in the query");
+    }
+    Ok(())
 }
 
 /// Whether an identity number can be somebody's: one whose document is not said is a resident id.

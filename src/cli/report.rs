@@ -21,7 +21,7 @@ use kaopu::statement::{Digest, Kinds};
 use kaopu::store::Db;
 use tokio::time::Instant;
 
-use super::query::time;
+use super::query::{may_stand_in_a_query, time};
 use super::{Shared, print_line};
 
 /// Make a credit report of an enterprise over all regions, to print and to check later 信用报告
@@ -62,7 +62,9 @@ impl Report {
         if self.basis.trim().is_empty() {
             bail!("--basis says on which legal basis you ask; it stands in the report");
         }
-        if !self.ask {
+        if self.ask {
+            may_stand_in_a_query(&self.basis)?;
+        } else {
             let config = shared.config()?;
             let (kinds, rules) = (kinds(&config)?, config.rules()?);
             let db = Db::open(config.store.expose()).await?;
@@ -127,6 +129,11 @@ impl Report {
             anyhow::Ok(())
         };
         let proof = self.evidence.clone().or(beside);
+        let named = [proof.as_ref(), self.json_file.as_ref(), self.html.as_ref()];
+        let named: Vec<&PathBuf> = named.into_iter().flatten().collect();
+        if let Some(twice) = named.iter().enumerate().find_map(|(n, path)| named[..n].contains(path).then_some(path)) {
+            bail!("{} would be written twice: name a file for each", twice.display());
+        }
         if let Some(path) = &proof {
             write(path, &evidence.file)?;
         }

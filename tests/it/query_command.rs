@@ -101,6 +101,11 @@ fn all_peers_are_asked_at_once_and_each_has_its_word() {
     // what was not asked for is not missing
     let text = federation.nodes[0].done(&query(USCC, &["--peer", "340500", "--kinds", "licence"]));
     assert!(text.contains("本地镜像: 0") && !text.contains("答复中没有"), "{text}");
+    // a kind goes by its title too, and once
+    let kinds = ["--peer", "340500", "--kinds", "行政处罚,penalty"];
+    assert_eq!(regions(&federation.nodes[0].json(&query(USCC, &kinds))), [("340500", "yes")]);
+    let unknown = federation.nodes[0].run(&query(USCC, &["--kinds", "penaltys"]));
+    assert_eq!(unknown.status.code(), Some(2), "no city is called silent for it");
     // wrong usage
     for args in [
         vec!["query", USCC, "--purpose", "gossip", "--basis", "x"],

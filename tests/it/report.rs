@@ -180,6 +180,10 @@ async fn the_page_is_well_formed_whole_in_itself_and_says_nothing_but_text() {
     assert!(html.contains("<s>示例罚字〔2026〕第3号</s>"));
     assert!(html.contains(&kaopu::report::qr::svg(&qr_text(&evidence.digest)).unwrap()));
     assert!(qr_text(&evidence.digest).starts_with("kaopu:report:"));
+    // a name is read in the order in which it is written
+    let turned = Report { names: vec!["示例\u{202E}司公限有".to_owned()], ..report };
+    let html = page(&turned, &evidence.digest, "示例.evidence.jsonl", &KINDS).unwrap();
+    assert!(html.contains("示例〔U+202E〕司公限有") && !html.contains('\u{202E}'));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -314,6 +318,8 @@ fn a_report_is_made_and_checked_from_the_command_line() {
     let args = ["report", USCC, "--purpose", "finance", "--basis", "示例条例", "--html", html.to_str().unwrap()];
     let text = node.done(&args);
     let code = text.lines().find(|line| line.starts_with("kaopu:report:")).unwrap();
+    let twice = node.run(&[&args[..], &["--evidence", html.to_str().unwrap()]].concat());
+    assert!(twice.status.code() == Some(1) && std::fs::read_to_string(&html).unwrap().starts_with("<!DOCTYPE"));
     let evidence = html.with_extension("evidence.jsonl");
     let check = |more: &[&str]| kaopu().args(["audit", "report"]).arg(&evidence).args(more).output().unwrap();
     let good = check(&["--digest", code]);
