@@ -51,8 +51,8 @@ pub struct Found {
 pub enum NotFound {
     /// There is none.
     #[error(
-        "this node has no {kind} that is known by that: compare 文号, code and authority with what `kaopu record CODE` shows \
-         未找到相符的记录，请核对文号、代码和认定机关"
+        "this node has no {kind} that is known by that: compare 文号, code and authority with what `kaopu record CODE` shows; \
+         another node's record goes by its digest 未找到相符的记录，请核对文号、代码和认定机关"
     )]
     None {
         /// Its kind.

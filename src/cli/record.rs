@@ -171,6 +171,12 @@ fn tell_record(record: &Found, kinds: &Kinds, operators: &Operators) {
         print_line(&format!("  issuer revoked {revoked}; this was said before 签发节点已被撤销，此前所述"));
     }
     print_line(&format!("  {}  {}", record.standing.reason.words(), record.why));
+    if record.standing.dispute.is_some() && record.status != Status::Disputed {
+        print_line("  disputed, not settled  异议处理中");
+    }
+    if record.standing.under_repair.is_some() {
+        print_line("  under repair  信用修复办理中");
+    }
     for said in &record.said {
         let outcome = said.body.get("outcome").or_else(|| said.body.get("type")).and_then(Value::as_str);
         let outcome = outcome.map(|outcome| format!(" {outcome}")).unwrap_or_default();

@@ -37,7 +37,22 @@ pub fn page(report: &Report, digest: &Digest, evidence: &str, kinds: &Kinds) -> 
         evidence,
         qr,
     };
-    Ok(page.render()?)
+    Ok(without_directions(&page.render()?))
+}
+
+/// The characters that turn the direction of what follows, spelt out: a name that has one could read like another's, in a
+/// report that somebody holds against their papers.
+fn without_directions(page: &str) -> String {
+    let turns =
+        |c| matches!(c, '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
+    let mut out = String::with_capacity(page.len());
+    for part in page.split_inclusive(turns) {
+        match part.char_indices().next_back().filter(|(_, c)| turns(*c)) {
+            Some((at, c)) => out += &format!("{}〔U+{:04X}〕", &part[..at], u32::from(c)),
+            None => out += part,
+        }
+    }
+    out
 }
 
 /// Seconds since 1970 as they are said in the Delta.

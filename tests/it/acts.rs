@@ -91,6 +91,12 @@ fn a_record_is_repaired_once_by_what_offices_name_it_by_and_stands_again_after_a
     assert_eq!(revoked["about"], repaired["digest"], "the record leads to its repair");
     assert!(refused(city, &with(&revoke, &[repaired["digest"].as_str().unwrap()])).contains("该修复已撤销"));
     assert_ne!(city.json(&with(&REPAIR, &one))["digest"], repaired["digest"]);
+
+    // what is decided and has no effect yet is marked
+    assert!(!city.done(&["record", CODE]).contains("信用修复办理中"));
+    let coming = ["--number", "示罚〔2026〕3号", "--code", CODE, "--found-by", CODE, "--effective", "2093-01-05"];
+    city.done(&with(&REPAIR, &coming));
+    assert!(city.done(&["record", CODE]).contains("信用修复办理中"));
 }
 
 #[test]
