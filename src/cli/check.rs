@@ -101,7 +101,7 @@ impl Check {
         let of = list.sheet.rows;
         let headers = list.sheet.columns.headers.iter().map(String::as_str).chain(ADDED);
         let mut out = Out::new(&path, &headers.collect::<Vec<_>>())?;
-        let regions: Vec<String> = covered(db).await?.iter().map(ToString::to_string).collect();
+        let regions: Vec<String> = covered(db, view).await?.iter().map(ToString::to_string).collect();
         let about = [self.purpose.title().to_owned(), self.basis.clone(), page::time(view.clock.now())];
         let codes = list.code_columns();
         let (rows, reading) = read(list);

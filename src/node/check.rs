@@ -1,15 +1,21 @@
 //! Batch checks 批量核查: one subject of a list, as this node and its mirrors know it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use jiff::civil::Date;
 
 use super::lookup::{self, Found};
 use super::view::View;
+use crate::clock::date_of;
 use crate::log::origin::LogName;
 use crate::record::name::fold;
 use crate::record::{Severity, identifier};
 use crate::statement::NodeId;
 use crate::store::{Db, LogState, StoreError};
 
+/// Whoever was heard of within so many seconds is up to date.
+const FRESH: i64 = 86_400;
 /// More subjects of one name are not told apart here.
 const NAMESAKES: u32 = 10;
 
@@ -114,14 +120,38 @@ async fn namesakes(db: &Db, name: &str) -> Result<Vec<String>, StoreError> {
     Ok(keys)
 }
 
-/// The regions whose records are here, whole as of their newest checkpoint.
-pub async fn covered(db: &Db) -> Result<Vec<NodeId>, StoreError> {
-    let logs = db.logs().await?;
-    let is_covered = |log: &&crate::store::LogRow| {
-        log.origin.log == LogName::Records && log.state != LogState::Frozen && log.complete.is_some()
-    };
-    let nodes: BTreeSet<NodeId> = logs.iter().filter(is_covered).map(|log| log.origin.node.clone()).collect();
-    Ok(nodes.into_iter().collect())
+/// A region whose records are here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Covered {
+    /// Its node.
+    pub node: NodeId,
+    /// The day since which nothing was heard of it, where that is longer than a day ago.
+    pub silent_since: Option<Date>,
+}
+
+/// The regions whose records are here, whole as of their newest checkpoint; none that is revoked, of which nothing more comes.
+pub async fn covered(db: &Db, view: &View<'_>) -> Result<Vec<Covered>, StoreError> {
+    let (logs, peers) = (db.logs().await?, db.peers().await?);
+    let mut nodes: BTreeMap<&NodeId, Option<i64>> = BTreeMap::new();
+    for log in logs.iter().filter(|log| log.origin.log == LogName::Records) {
+        let holds = log.state != LogState::Frozen && log.revoked_ms.is_none();
+        let seen = log.complete.as_ref().filter(|_| holds).map(|head| head.seen_ms);
+        nodes.entry(&log.origin.node).and_modify(|of| *of = of.zip(seen).map(|(a, b)| a.max(b))).or_insert(seen);
+    }
+    let covered = nodes.into_iter().filter_map(|(node, seen)| {
+        let answered = peers.iter().find(|peer| peer.node == *node).and_then(|peer| peer.success_ms);
+        let heard = answered.unwrap_or_default().max(seen?).div_euclid(1000);
+        let is_silent = node != view.node && view.clock.now() - heard > FRESH;
+        Some(Covered { node: node.clone(), silent_since: is_silent.then(|| date_of(heard)) })
+    });
+    Ok(covered.collect())
+}
+
+impl fmt::Display for Covered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.node)?;
+        self.silent_since.map_or(Ok(()), |day| write!(f, "（{day}起未更新）"))
+    }
 }
 
 impl Outcome {

@@ -1,15 +1,23 @@
 //! `kaopu check`: a list comes back with what is known of each, and of whom nothing is known nothing is counted.
 
 use calamine::{Data, Reader as _, Xlsx, open_workbook};
+use kaopu::clock::Clock;
+use kaopu::config::Config;
+use kaopu::node::check::covered;
+use kaopu::node::view::View;
+use kaopu::record::Rules;
+use kaopu::statement::Kinds;
+use kaopu::store::Db;
 use serde_json::Value;
 
 use crate::asking::{CLEAN, USCC};
+use crate::ceremony::{done_by, persons};
 use crate::federation::Federation;
 
 /// A city that has published a penalty, a licence-free enterprise more, and two of one name.
 fn city() -> Federation {
     let federation = Federation::of_strangers(&["310107"]);
-    let today = kaopu::clock::Clock::System.today();
+    let today = Clock::System.today();
     let header = "CF_XDR_MC,CF_XDR_SHXYM,CF_WSH,CF_CFMC,CF_SY,CF_YJ,CF_CFLB1,CF_JG,CF_JDRQ,CF_XZJG\n";
     let row = |name: &str, code: &str, number: u8| {
         format!("{name},{code},示例罚字〔2026〕第{number}号,示例,示例,示例,1,罚款,{today},示例局\n")
@@ -100,4 +108,35 @@ fn a_workbook_comes_back_as_one_with_its_codes_as_text() {
     assert!(matches!(range.get((3, 1)), Some(Data::String(_))));
     let nobody = federation.nodes[0].run(&["check", list.to_str().unwrap(), "--purpose", "gossip", "--basis", "x"]);
     assert_eq!(nobody.status.code(), Some(2));
+}
+
+#[test]
+fn a_region_that_is_silent_is_marked_and_a_revoked_one_is_not_covered() {
+    let mut federation = Federation::new(&["310107", "340500"]);
+    federation.start();
+    federation.until_in_step();
+    let node = &federation.nodes[0];
+    let regions = |days: i64| -> Vec<String> {
+        let config = Config::load(&node.config()).unwrap();
+        let clock = Clock::fixed(Clock::System.now_ms() + days * 86_400_000);
+        let (kinds, rules) = (Kinds::builtin().unwrap(), Rules::built_in().unwrap());
+        let view = View { node: &config.node.id, kinds: &kinds, rules: &rules, clock: &clock };
+        tokio::runtime::Runtime::new().unwrap().block_on(async {
+            let db = Db::open(config.store.expose()).await.unwrap();
+            let found = covered(&db, &view).await.unwrap();
+            db.close().await;
+            found.iter().map(ToString::to_string).collect()
+        })
+    };
+    assert_eq!(regions(0), ["310107", "340500"]);
+    let today = Clock::System.today();
+    let silent = regions(2);
+    assert_eq!(silent[0], "310107", "a node hears of itself");
+    assert!(
+        [today, today.yesterday().unwrap()].iter().any(|day| silent[1] == format!("340500（{day}起未更新）")),
+        "{silent:?}"
+    );
+    persons(node);
+    done_by(node, "li", &["peer", "revoke", "340500", "--reason", "示例"]);
+    assert_eq!(regions(0), ["310107"]);
 }
