@@ -32,8 +32,8 @@ pub async fn fill(city: &City, records: &Appender, rows: u64) {
     }
 }
 
-/// Has a PostgreSQL database look at what it holds, as it does by itself within a minute: until then it plans look-ups as
-/// scans.
+/// Has a PostgreSQL database look at what it holds, once more than the store has it do by itself: what it makes of a query does
+/// not depend then on how much there was when it looked.
 pub async fn settle(kind: Kind, url: &str) {
     if kind != Kind::Sqlite {
         let mut to = PgConnectOptions::from_str(url).expect("its address").connect().await.expect("a connection");

@@ -168,6 +168,7 @@ impl Import {
         let chunks = self.read(source, upload.next_row, upload.department.as_deref(), false);
         let signed = self.sign(chunks, upload.id);
         self.publish(upload.id, signed, |done| progress(Progress { done, of })).await?;
+        self.db.look_at_growth().await;
         let finished = self.db.upload(upload.id).await?;
         finished.ok_or_else(|| UploadError::BrokenOff(format!("upload {} is not in the store", upload.id)))
     }

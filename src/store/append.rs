@@ -158,7 +158,9 @@ impl Db {
     pub async fn append(&self, append: &Append<'_>) -> Result<(), AppendError> {
         let rows = Rows::of(append)?;
         // boxed: the transaction's future is large, and its callers' would be with it
-        Box::pin(retry(|| self.append_once(append, &rows))).await
+        Box::pin(retry(|| self.append_once(append, &rows))).await?;
+        self.note_growth(append.entries.len());
+        Ok(())
     }
 
     async fn append_once(&self, append: &Append<'_>, rows: &Rows<'_>) -> Result<(), AppendError> {

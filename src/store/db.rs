@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::str::FromStr as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migrator};
@@ -10,6 +11,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions as _, PgPool, Postgres, SqlitePool, Transaction};
 
 use super::writer::{Write, Writer};
+
+use super::statistics::Growth;
 
 static SQLITE: Migrator = sqlx::migrate!("src/store/migrations/sqlite");
 static POSTGRES: Migrator = sqlx::migrate!("src/store/migrations/postgres");
@@ -21,6 +24,7 @@ const TRIES: u32 = 10;
 #[derive(Clone)]
 pub struct Db {
     pub(super) pools: Pools,
+    pub(super) growth: Arc<Growth>,
 }
 
 /// One of the two databases. [`on!`](on) runs a query on whichever it is.
@@ -127,7 +131,7 @@ impl Db {
         } else {
             return Err(StoreError::Address(url.chars().take_while(|c| *c != ':').collect()));
         };
-        let db = Self { pools };
+        let db = Self { pools, growth: Arc::default() };
         // two processes may meet at a new database: whoever comes second finds the tables there when it looks again
         retry(|| db.migrate()).await?;
         Ok(db)

@@ -9,6 +9,7 @@
 //! | `revise.rs` | what compromised keys signed, taken back |
 //! | `gather.rs` | look-ups of many callers together |
 //! | `fold.rs` | SQLite's write-ahead log, folded beside its writer |
+//! | `statistics.rs` | what PostgreSQL's planner believes |
 //! | `rows.rs`, `list.rs` | statements over many rows, and about many values, at once |
 //! | `statement.rs` | `statement`, `reference` |
 //! | `event.rs` | `event` |
@@ -73,6 +74,7 @@ pub mod revise;
 mod rows;
 pub mod said_by;
 pub mod statement;
+pub mod statistics;
 mod turned;
 pub mod take_back;
 pub mod upload;

@@ -74,6 +74,7 @@ mod samples;
 mod second_opinions;
 mod standing;
 mod statement_vectors;
+mod statistics;
 mod store;
 mod two_registries;
 mod unkind_peer;

@@ -109,6 +109,7 @@ impl Acts {
     }
 
     async fn finished(&self, upload: i64) -> Result<UploadRow, UploadError> {
+        self.import.db.look_at_growth().await;
         let finished = self.import.db.upload(upload).await?.filter(|row| row.finished_ms.is_some());
         finished.ok_or_else(|| UploadError::BrokenOff("a stage before ended early".to_owned()))
     }
