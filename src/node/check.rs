@@ -11,7 +11,7 @@ use crate::clock::date_of;
 use crate::log::origin::LogName;
 use crate::record::name::fold;
 use crate::record::{Severity, identifier};
-use crate::statement::NodeId;
+use crate::statement::{NodeId, Subject};
 use crate::store::{Db, LogState, StoreError};
 
 /// Whoever was heard of within so many seconds is up to date.
@@ -116,7 +116,7 @@ async fn by_name(db: &Db, view: &View<'_>, name: &str) -> Result<Outcome, StoreE
 /// The keys of the subjects of exactly this name; natural persons are not found by it.
 async fn namesakes(db: &Db, name: &str) -> Result<Vec<String>, StoreError> {
     let mut keys = db.subjects_called(name, NAMESAKES).await?;
-    keys.retain(|key| !key.starts_with("person:"));
+    keys.retain(|key| !Subject::is_key_of_a_person(key));
     Ok(keys)
 }
 

@@ -17,7 +17,7 @@ use crate::policy::Groups;
 use crate::record::{Purpose, Standing};
 use crate::report::Evidence;
 use crate::report::model::{FORMAT, Item, Maker, Report, Section};
-use crate::statement::{Digest, NodeId};
+use crate::statement::{Digest, NodeId, Subject};
 use crate::store::peer::PeerRow;
 use crate::store::{Db, LogRow, StoreError};
 use crate::trust::state::PeerState;
@@ -54,6 +54,12 @@ pub struct Wanted {
 /// A report was not made.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
+    /// 个人信息保护法: with consent or a legal duty alone.
+    #[error(
+        "a report of a natural person needs --authorisation, the digest of what the person authorised it by \
+         自然人信用报告须有本人授权书"
+    )]
+    Unauthorised,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -66,7 +72,8 @@ pub enum ReportError {
 /// nobody was.
 ///
 /// What has ended (repaired, shielded, expired, withdrawn, replaced) is not in it, nor are its repairs: but for the subject
-/// itself ([`Purpose::Own`]), which is told of those and of who recognised them, not of the record.
+/// itself ([`Purpose::Own`]), which is told of those and of who recognised them, not of the record. One of a natural person
+/// needs an authorisation, whatever it is for.
 pub async fn make(
     db: &Db,
     view: &View<'_>,
@@ -74,6 +81,9 @@ pub async fn make(
     wanted: &Wanted,
     findings: Option<&[Finding]>,
 ) -> Result<(Report, Evidence), ReportError> {
+    if Subject::is_key_of_a_person(&wanted.subject) && wanted.authorisation.is_none() {
+        return Err(ReportError::Unauthorised);
+    }
     let found = lookup::about(db, view, &wanted.subject).await?;
     // read after the records, so that its checkpoints cover them
     let surroundings = Around::read(db).await?;

@@ -205,10 +205,18 @@ impl Subject {
             Self::Enterprise { uscc, .. } => uscc.clone(),
             Self::Registered { registration, .. } => format!("reg:{registration}"),
             Self::Named { name } => format!("name:{}", crate::record::name::fold(name)),
-            Self::Person { person, .. } => format!("person:{person}"),
+            Self::Person { person, .. } => format!("{PERSON}{person}"),
         }
     }
+
+    /// Whether a key is a natural person's.
+    pub fn is_key_of_a_person(key: &str) -> bool {
+        key.starts_with(PERSON)
+    }
 }
+
+/// How the key of a natural person begins.
+const PERSON: &str = "person:";
 
 #[cfg(test)]
 mod tests {

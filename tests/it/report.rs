@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use kaopu::exchange::finding::Finding;
-use kaopu::node::report::{Wanted, make};
+use kaopu::node::report::{ReportError, Wanted, make};
 use kaopu::node::view::View;
 use kaopu::policy::Groups;
 use kaopu::record::{Purpose, Rules};
@@ -247,6 +247,26 @@ async fn who_forges_a_report_and_all_its_digests_is_found_by_the_cities_signatur
     let root = pair.asked.city.descriptor.fingerprint().to_string();
     let known = check(&evidence.file, None, &[root], &KINDS);
     assert!(known.cities.iter().all(|city| city.trusted) && known.proven >= 5 && known.signed == 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_of_a_person_needs_an_authorisation_whatever_it_is_for() {
+    let pair = Pair::new(|_| Vec::new()).await;
+    let clock = clock();
+    let view = View { node: &pair.asker.city.node, kinds: &KINDS, rules: &RULES, clock: &clock };
+    for purpose in Purpose::ALL {
+        for authorisation in [None, Some(Digest::of(b"an authorisation"))] {
+            let subject = "person:1.AbC".to_owned();
+            let wanted = Wanted { subject, authorisation, ..wanted(purpose) };
+            let made = make(&pair.asker.db, &view, &Groups::default(), &wanted, None).await;
+            match made {
+                Ok((report, _)) => assert_eq!((report.authorisation, authorisation.is_some()), (authorisation, true)),
+                Err(error) => {
+                    assert!(matches!(error, ReportError::Unauthorised) && authorisation.is_none(), "{error}");
+                }
+            }
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,7 @@ use crate::exchange::reach::Reach;
 use crate::exchange::webhook::{self, BadAddress};
 use crate::policy::{FollowCase, Policies, Verdict};
 use crate::record::Purpose;
-use crate::statement::Digest;
+use crate::statement::{Digest, Subject};
 use crate::store::watch::{AllowedBy, Followed, Following};
 use crate::store::{Db, StoreError};
 
@@ -16,8 +16,6 @@ use crate::store::{Db, StoreError};
 const AT_ONCE: usize = 5000;
 /// A follower's name is no longer, in characters.
 const MAX_FOLLOWER: usize = 100;
-/// How the key of a natural person begins.
-const PERSON: &str = "person:";
 
 /// Why subjects are not followed.
 #[derive(Debug, thiserror::Error)]
@@ -106,7 +104,7 @@ pub async fn follow(
         Granted { followed: 0, added: 0, refused: Vec::new(), policies: Vec::new(), policy_set: policies.digest() };
     let mut webhook = None;
     let (persons, others): (Vec<&Followed>, Vec<&Followed>) =
-        subjects.iter().partition(|followed| followed.subject.starts_with(PERSON));
+        subjects.iter().partition(|followed| Subject::is_key_of_a_person(&followed.subject));
     for (person, some) in [(false, others), (true, persons)] {
         if some.is_empty() {
             continue;
