@@ -113,6 +113,9 @@ fn disputes_wait_until_they_are_answered_and_a_withdrawn_record_is_not_repaired(
     // 2026-06-01 is a Monday, and no holiday follows in that week
     assert_eq!((&open[0]["deadline"], &open[0]["late"]), (&Value::from("2026-06-08"), &Value::from(true)));
 
+    let told = String::from_utf8(city.run(&["doctor"]).stdout).unwrap();
+    assert!(told.contains("1 of 1 disputes") && told.contains("kaopu dispute list"), "{told}");
+
     // what another node claims counts once the record's issuer states it
     let about = |number: &str| {
         let found = city.json(&["record", CODE]);

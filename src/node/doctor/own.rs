@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Check;
+use crate::about::dispute;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::log::appender::still_has_what_was_remembered;
@@ -60,9 +61,28 @@ pub async fn with_store(
     checks.push(serving(config.listen.peer).await);
     checks.extend(status.recognition.words.clone().map(|words| Check::warning("recognition", words)));
     checks.extend(status.applications.words.clone().map(|words| Check::warning("applications", words)));
+    checks.extend(disputes(config, clock, db).await);
     checks.extend(status.held.words.clone().map(|words| Check::warning("held", words)));
     checks.extend(status.watching.webhooks.iter().filter(|webhook| webhook.is_late()).map(webhook_is_late));
     checks
+}
+
+/// What is disputed stands marked until it is answered.
+async fn disputes(config: &Config, clock: &Clock, db: &Db) -> Option<Check> {
+    let settings = Settings::readable(config).ok()?;
+    let (calendar, within) = (settings.calendar.now(), settings.rules.now().deadlines.answer);
+    let waiting = match dispute::open(db, &config.node.id, &calendar, within, clock.today()).await {
+        Ok(waiting) => waiting,
+        Err(error) => return Some(Check::fault("disputes", error.to_string())),
+    };
+    let late = waiting.iter().filter(|dispute| dispute.late).count();
+    (late > 0).then(|| {
+        let words = format!(
+            "{late} of {} disputes that wait are past the day for their answer 异议答复逾期: `kaopu dispute list`",
+            waiting.len()
+        );
+        Check::warning("disputes", words)
+    })
 }
 
 /// Whoever follows a subject is not told by a webhook that takes nothing.
