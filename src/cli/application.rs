@@ -65,7 +65,7 @@ pub struct Plain {
     #[command(flatten)]
     which: Which,
     /// A remark; partners can read it
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = crate::cli::words)]
     reason: Option<String>,
 }
 
@@ -75,7 +75,7 @@ pub struct WithReason {
     #[command(flatten)]
     which: Which,
     /// Why, in words; partners can read it
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = crate::cli::words)]
     reason: String,
 }
 
@@ -85,7 +85,7 @@ pub struct More {
     #[command(flatten)]
     which: Which,
     /// What is asked for, in words; partners can read it
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = crate::cli::words)]
     reason: String,
     /// The last day for it; else the rules say when
     #[arg(long, value_name = "DATE", value_parser = day)]

@@ -30,7 +30,7 @@ pub struct Raise {
     #[command(flatten)]
     which: Which,
     /// Why, in words
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = crate::cli::words)]
     reason: String,
     /// Who disputes it, or where that came in
     #[arg(long, value_name = "TEXT")]
@@ -54,7 +54,7 @@ pub struct Answer {
     #[arg(long, value_parser = PossibleValuesParser::new(["维持", "更正", "撤销"]))]
     outcome: String,
     /// Why, in words
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = crate::cli::words)]
     reason: String,
     /// When it was answered; today where it is not said
     #[arg(long, value_name = "DATE", value_parser = day)]

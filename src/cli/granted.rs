@@ -31,7 +31,7 @@ pub struct Ruling {
     #[arg(long, value_name = "NAME")]
     authority: Option<String>,
     /// Why, in words; partners can read it
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = crate::cli::words)]
     reason: Option<String>,
     /// The 文号 of this decision
     #[arg(long, value_name = "文号")]

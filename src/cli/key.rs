@@ -44,7 +44,7 @@ pub enum Key {
 #[derive(Debug, clap::Args)]
 struct Why {
     /// Why, for the exchange log
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = crate::cli::words)]
     reason: Option<String>,
     /// Take the step although active peers would not follow yet
     #[arg(long, requires = "reason")]

@@ -41,6 +41,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use kaopu::clock::Clock;
 use kaopu::config::Config;
 use kaopu::node::Node;
+use kaopu::record::name::plain;
 use tracing_subscriber::EnvFilter;
 
 /// A node for the federated exchange of public credit records 公共信用信息.
@@ -246,14 +247,27 @@ fn start_journal(cli: &Cli) {
     }
 }
 
+/// What is said in words: something.
+pub fn words(typed: &str) -> Result<String, String> {
+    match typed.trim() {
+        "" => Err("say it in words 请以文字说明".to_owned()),
+        words => Ok(words.to_owned()),
+    }
+}
+
 /// Prints a result as JSON.
 pub fn print_json(result: &impl serde::Serialize) -> anyhow::Result<()> {
-    print_line(&serde_json::to_string_pretty(result)?);
+    print_as_it_is(&serde_json::to_string_pretty(result)?);
     Ok(())
 }
 
-/// Prints one line of a result. A reader that has gone away is no failure.
+/// Prints one line of a result for people: what would turn its direction or steer their terminal is spelt out.
 pub fn print_line(line: &str) {
+    print_as_it_is(&plain(line));
+}
+
+/// Prints one line of a result for programs. A reader that has gone away is no failure.
+pub fn print_as_it_is(line: &str) {
     let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }

@@ -52,7 +52,7 @@ pub struct Confirm {
     #[arg(long, conflicts_with = "digits")]
     undo: bool,
     /// Why, for the exchange log, where it is taken back
-    #[arg(long, value_name = "TEXT", requires = "undo")]
+    #[arg(long, value_name = "TEXT", requires = "undo", value_parser = crate::cli::words)]
     reason: Option<String>,
     #[command(flatten)]
     person: As,
@@ -64,7 +64,7 @@ pub struct Plain {
     /// Its id
     node: NodeId,
     /// Why, for the exchange log
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = crate::cli::words)]
     reason: Option<String>,
     #[command(flatten)]
     person: As,
@@ -76,7 +76,7 @@ pub struct Because {
     /// Its id
     node: NodeId,
     /// Why, for the exchange log
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = crate::cli::words)]
     reason: String,
     #[command(flatten)]
     person: As,

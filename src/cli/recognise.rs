@@ -34,7 +34,7 @@ pub enum Recognise {
         #[arg(value_name = "OUTCOME", value_parser = outcome)]
         outcome: Outcome,
         /// Why; needed to refuse
-        #[arg(long, value_name = "TEXT", required_if_eq("outcome", "refused"))]
+        #[arg(long, value_name = "TEXT", required_if_eq("outcome", "refused"), value_parser = crate::cli::words)]
         reason: Option<String>,
         #[command(flatten)]
         person: As,

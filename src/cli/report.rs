@@ -22,7 +22,7 @@ use kaopu::store::Db;
 use tokio::time::Instant;
 
 use super::query::{may_stand_in_a_query, time};
-use super::{Shared, print_line};
+use super::{Shared, print_as_it_is, print_line};
 
 /// Make a credit report of an enterprise over all regions, to print and to check later 信用报告
 #[derive(Debug, clap::Args)]
@@ -111,7 +111,7 @@ impl Report {
         let (report, evidence) = make(db, view, groups, &wanted, findings).await?;
         let written = self.write(&report, &evidence, view.kinds)?;
         if shared.json {
-            print_line(&evidence.line);
+            print_as_it_is(&evidence.line);
         } else {
             tell(&report, &evidence, &written);
         }

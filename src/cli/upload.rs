@@ -69,7 +69,7 @@ pub struct Withdraw {
     /// The upload's number
     id: i64,
     /// Why, in words: proposes it
-    #[arg(long, value_name = "TEXT", required_unless_present = "approve")]
+    #[arg(long, value_name = "TEXT", required_unless_present = "approve", value_parser = crate::cli::words)]
     reason: Option<String>,
     /// Approve what another person proposed, and withdraw the records; given once more, it goes on where it was cut off
     #[arg(long, conflicts_with = "reason")]

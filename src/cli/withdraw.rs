@@ -14,7 +14,7 @@ pub struct Withdraw {
     #[command(flatten)]
     which: Which,
     /// Why, in words
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = crate::cli::words)]
     reason: String,
     /// When that was decided; today where it is not said
     #[arg(long, value_name = "DATE", value_parser = day)]

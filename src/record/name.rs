@@ -1,4 +1,6 @@
-//! Names as they are looked up: brackets and width folded.
+//! Names as they are looked up: brackets and width folded; and as they are shown.
+
+use std::borrow::Cow;
 
 /// The name as it is compared: half width, round brackets for every kind of bracket, lower case, no white space.
 pub fn fold(name: &str) -> String {
@@ -8,6 +10,21 @@ pub fn fold(name: &str) -> String {
         .flat_map(char::to_lowercase)
         .map(round_bracket)
         .collect()
+}
+
+/// The text with the characters spelt out that turn the direction of what follows or steer a terminal: a name that has one
+/// could read like another's, in a report that somebody holds against their papers.
+pub fn plain(text: &str) -> Cow<'_, str> {
+    let steers = |c: char| match c {
+        '\n' | '\t' => false,
+        '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' => true,
+        _ => c.is_control(),
+    };
+    if !text.contains(steers) {
+        return Cow::Borrowed(text);
+    }
+    let spelt = |c: char| if steers(c) { format!("〔U+{:04X}〕", u32::from(c)) } else { c.to_string() };
+    Cow::Owned(text.chars().map(spelt).collect())
 }
 
 /// A character in half width, where it has one.
@@ -31,6 +48,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn nothing_that_is_shown_turns_around_or_steers() {
+        assert_eq!(plain("示例\u{202E}司公限有\u{1b}[2J\r"), "示例〔U+202E〕司公限有〔U+001B〕[2J〔U+000D〕");
+        assert!(matches!(plain("示例\n\t有限公司"), Cow::Borrowed(_)));
+    }
 
     #[test]
     fn names_that_differ_in_width_and_brackets_alone_are_found_together() {

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::model::{Asked, Coverage, Item, Quoted, Region, Repair, Report, qr_text};
 use super::qr;
+use crate::record::name::plain;
 use crate::statement::{Digest, Kinds, NodeId, Typ};
 
 /// A report was not written as a page.
@@ -37,22 +38,7 @@ pub fn page(report: &Report, digest: &Digest, evidence: &str, kinds: &Kinds) -> 
         evidence,
         qr,
     };
-    Ok(without_directions(&page.render()?))
-}
-
-/// The characters that turn the direction of what follows, spelt out: a name that has one could read like another's, in a
-/// report that somebody holds against their papers.
-fn without_directions(page: &str) -> String {
-    let turns =
-        |c| matches!(c, '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
-    let mut out = String::with_capacity(page.len());
-    for part in page.split_inclusive(turns) {
-        match part.char_indices().next_back().filter(|(_, c)| turns(*c)) {
-            Some((at, c)) => out += &format!("{}〔U+{:04X}〕", &part[..at], u32::from(c)),
-            None => out += part,
-        }
-    }
-    out
+    Ok(plain(&page.render()?).into_owned())
 }
 
 /// Seconds since 1970 as they are said in the Delta.

@@ -32,7 +32,7 @@ pub struct File {
     #[arg(long, value_name = "NAME")]
     window: Option<String>,
     /// What the applicant says, in words; partners can read it
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = crate::cli::words)]
     reason: Option<String>,
     /// The public commitment 信用承诺书: a file, of which the digest is published, or that digest. To send it, attach it too
     #[arg(long, value_name = "FILE|DIGEST")]
@@ -55,7 +55,7 @@ pub struct Supply {
     #[command(flatten)]
     which: Which,
     /// A remark; partners can read it
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = crate::cli::words)]
     reason: Option<String>,
     #[command(flatten)]
     files: Files,

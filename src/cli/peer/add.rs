@@ -24,7 +24,7 @@ pub struct Add {
     #[arg(long, value_name = "URL")]
     url: Option<String>,
     /// Why, for the exchange log
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = crate::cli::words)]
     reason: Option<String>,
     #[command(flatten)]
     person: As,

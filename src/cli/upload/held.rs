@@ -41,7 +41,7 @@ pub struct Refuse {
     /// The upload's number
     id: i64,
     /// Why, in words
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = crate::cli::words)]
     reason: String,
     #[command(flatten)]
     person: As,
