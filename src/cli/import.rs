@@ -121,6 +121,7 @@ impl Taking<'_> {
                 unknown_columns: sheet.columns.unknown(),
                 hold: None,
                 withdrawal: None,
+                said: None,
             };
             (receipt, Faults::Aside(rehearsal.faults))
         } else {

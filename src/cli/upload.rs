@@ -13,6 +13,7 @@ use super::person::As;
 use super::{Shared, print_json, print_line};
 use kaopu::clock::Clock;
 use kaopu::config::Config;
+use kaopu::import::upload::said_by_command;
 use kaopu::import::{Receipt, Sheet};
 use kaopu::node::hold::expire_held;
 use kaopu::node::peers::Peers;
@@ -177,8 +178,9 @@ async fn show(
     target: Option<PathBuf>,
     file: Option<PathBuf>,
 ) -> Result<()> {
-    let withdrawal = db.upload_withdrawal(upload.id).await?;
-    let (receipt, faults) = (Receipt { withdrawal, ..Receipt::from(upload) }, Faults::Stored(db, upload.id));
+    let (withdrawal, said) = (db.upload_withdrawal(upload.id).await?, said_by_command(&db, upload).await?);
+    let receipt = Receipt { withdrawal, said, ..Receipt::from(upload) };
+    let faults = Faults::Stored(db, upload.id);
     if let Some(path) = target {
         let target = Target::of(&path, file.as_deref())?;
         let sheet = file.map(|file| original(config, upload, &file)).transpose()?.map(Arc::new);

@@ -6,6 +6,7 @@ use anyhow::{Context as _, bail};
 use kaopu::about::{Named, Sought, Spoken};
 use kaopu::import::Receipt;
 use kaopu::import::receipt::Held;
+use kaopu::import::upload::hold::Terms;
 use kaopu::node::Node;
 use kaopu::node::hold::expire_held;
 use kaopu::node::lookup::subject_key;
@@ -145,11 +146,18 @@ async fn say_on(
         tracing::info!(kind = spoken.kind, digest = ?spoken.digest, operator, "said");
         return Ok((spoken, None, title));
     };
+    let held = hold(node, &spoken, &terms).await?;
+    Ok((spoken, held, title))
+}
+
+/// Holds for a second person what a rehearsal has told.
+pub async fn hold(node: &Node, spoken: &Spoken, terms: &Terms) -> anyhow::Result<Option<Held>> {
+    let kind = node.kinds.newest(&spoken.kind).with_context(|| format!("kind {} is not known here", spoken.kind))?;
     expire_held(&node.db, &node.clock).await?;
-    let upload = Box::pin(node.acts(kind)?.hold_one(&spoken, &terms)).await?;
-    tracing::info!(kind = spoken.kind, upload = upload.id, operator, "held");
-    peers.log_changes().await;
-    Ok((spoken, Receipt::from(&upload).hold, title))
+    let upload = Box::pin(node.acts(kind)?.hold_one(spoken, terms)).await?;
+    tracing::info!(kind = spoken.kind, upload = upload.id, operator = terms.by, "held");
+    Peers::of(node).log_changes().await;
+    Ok(Receipt::from(&upload).hold)
 }
 
 /// Tells what came of it.
@@ -163,7 +171,8 @@ pub fn tell(spoken: &Spoken, title: &str) {
     }
 }
 
-fn tell_about(spoken: &Spoken, title: &str) {
+/// Tells what is said, about what.
+pub fn tell_about(spoken: &Spoken, title: &str) {
     let whom = [spoken.name.as_deref(), spoken.subject.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(" ");
     print_line(&format!("{title} {}  {} {}  {whom}", spoken.kind, spoken.record, spoken.words));
     print_line(&format!("  about {}", spoken.about));

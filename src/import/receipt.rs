@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::cell::scientific;
 use super::form::day;
 use super::{Cell, NotAnUpload, Sheet};
+use crate::statement::Digest;
 use crate::store::hold::HoldRow;
 use crate::store::take_back::WithdrawalRow;
 use crate::store::upload::{Counts, FaultRow, UploadRow};
@@ -38,6 +39,9 @@ pub struct Receipt {
     /// It is to be taken back as a whole, or was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub withdrawal: Option<WithdrawalRow>,
+    /// What was said, of an event by command; whoever shows the receipt looks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub said: Option<Digest>,
 }
 
 /// What becomes of an upload that is held.
@@ -61,6 +65,7 @@ impl From<&UploadRow> for Receipt {
             unknown_columns: upload.unknown_columns.clone(),
             hold: upload.hold.clone().map(|hold| Held { upload: upload.id, hold }),
             withdrawal: None,
+            said: None,
         }
     }
 }
@@ -84,6 +89,9 @@ impl Receipt {
         )?;
         if !self.unknown_columns.is_empty() {
             writeln!(out, "columns not known, not published 未采用的列: {}", self.unknown_columns.join(", "))?;
+        }
+        if let Some(said) = &self.said {
+            writeln!(out, "said 已发布: {said}")?;
         }
         let shown = &faults[..faults.len().min(Self::SHOWN)];
         if shown.is_empty() {
@@ -229,6 +237,7 @@ mod tests {
             unknown_columns: vec!["DFBM".into()],
             hold: None,
             withdrawal: None,
+            said: None,
         }
     }
 

@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+pub use self::acts::single::said_by_command;
 use self::chunk::Chunk;
 pub use self::hold::Intake;
 pub use self::rehearsal::Rehearsal;

@@ -372,7 +372,10 @@ on_both! {
         }
         // the record is repaired: it is not repaired once more, and nothing of that is said
         let twice = desk.decide(&application, granted(), false).await.unwrap_err();
-        assert!(matches!(twice, ApplicationError::Say(SayError::MayNot(_))), "{twice}");
+        assert!(
+            matches!(&twice, ApplicationError::Repaired { why: SayError::MayNot(_), repair, .. } if *repair == said[1]),
+            "{twice}"
+        );
         assert_eq!(decider.sees(&application).await.stage, "accepted");
         desk.decide(&application, Grant::Said(said[1]), false).await.unwrap();
         window.has(&application, "decided").await;

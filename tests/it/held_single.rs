@@ -8,7 +8,7 @@ use kaopu::store::Db;
 use serde_json::{Value, json};
 
 use crate::acts::{penalties::row, publish};
-use crate::ceremony::{by, done_by, persons, refused, secret_of};
+use crate::ceremony::{done_by, persons, refused, secret_of};
 use crate::database::{Database, Kind};
 use crate::federation::{Federation, Node, kaopu, records, said};
 
@@ -150,10 +150,4 @@ fn where_a_node_demands_it_all_that_is_said_by_command_is_held() {
     done_by(city, "wang", &["upload", "approve", &answered]);
     assert_eq!(size(city), before + 2);
     assert_eq!(city.json(&["dispute", "list"]), json!([]));
-
-    // nor is a repair said together with the end of an application before a second person has seen it
-    let digest = "A".repeat(43);
-    let decide = ["application", "decide", &digest, "--authority", "示例局", "--reason", "已履行"];
-    let output = by(city, "li", &decide);
-    assert!(said(&output).contains("--repair DIGEST"), "{}", said(&output));
 }

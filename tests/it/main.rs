@@ -8,6 +8,7 @@ mod append;
 mod appender;
 mod application;
 mod application_command;
+mod application_held;
 mod architecture;
 mod attachment;
 mod asking;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, bail};
 use kaopu::import::Receipt;
 use kaopu::import::receipt::Held;
-use kaopu::import::upload::kept_rows;
+use kaopu::import::upload::{kept_rows, said_by_command};
 use kaopu::node::Node;
 use kaopu::node::hold::{HeldError, expire_held};
 use kaopu::node::peers::Peers;
@@ -71,7 +71,9 @@ impl Approve {
         let published = intake.publish_held(upload, |progress| bar.show(progress)).await;
         bar.finish();
         let published = published.with_context(|| format!("`kaopu upload approve {}` goes on", self.id))?;
-        let (receipt, faults) = (Receipt::from(&published), Faults::Stored(node.db.clone(), self.id));
+        let said = said_by_command(&node.db, &published).await?;
+        let (receipt, faults) =
+            (Receipt { said, ..Receipt::from(&published) }, Faults::Stored(node.db.clone(), self.id));
         if let Some(target) = target {
             target.write(&receipt, &faults, sheet.as_ref()).await?;
         }

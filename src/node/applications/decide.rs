@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{ApplicationError, Applications};
 use crate::about::application::{Application, stage};
-use crate::about::{Named, Spoken};
+use crate::about::{Named, SayError, Spoken};
 use crate::record::event::Stage;
 use crate::statement::Digest;
 
@@ -39,8 +39,14 @@ impl Applications {
         };
         let record = Named::Digest(Box::pin(self.current(&application)).await?);
         let first = (self.kind("repair")?, &record, repair);
-        let (repair, spoken) = Box::pin(self.office.say_both(first, (kind, &about, &decided), rehearsal)).await?;
-        Ok((Some(repair), spoken))
+        match Box::pin(self.office.say_both(first, (kind, &about, &decided), rehearsal)).await {
+            Ok((repair, spoken)) => Ok((Some(repair), spoken)),
+            Err(why @ SayError::MayNot(_)) => match Box::pin(self.standing(&application)).await?.pop() {
+                Some(repair) => Err(ApplicationError::Repaired { why, application: *digest, repair }),
+                None => Err(why.into()),
+            },
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// The version of the record that stands now: the application may name an older one.
@@ -53,15 +59,20 @@ impl Applications {
 
     /// Whether a digest is that of a repair of the record that was not revoked.
     async fn stands(&self, application: &Application, repair: &Digest) -> Result<(), ApplicationError> {
+        let standing = self.standing(application).await?;
+        if standing.contains(repair) { Ok(()) } else { Err(ApplicationError::NotARepair(*repair)) }
+    }
+
+    /// This node's repairs of the record that were not revoked, in order.
+    async fn standing(&self, application: &Application) -> Result<Vec<Digest>, ApplicationError> {
         let lives = self.office.db.lives(&[application.digest], &Default::default()).await?;
         let said = || {
             let life = lives.lives.get(&application.place);
             life.into_iter().flat_map(|life| &life.said).filter(|said| said.statement.iss == self.office.node)
         };
-        let is_repair = said().any(|said| said.digest == *repair && said.statement.typ.kind == "repair");
-        let is_revoked = said()
-            .any(|said| said.statement.typ.kind == "repair-revocation" && said.statement.refs.first() == Some(repair));
-        if is_repair && !is_revoked { Ok(()) } else { Err(ApplicationError::NotARepair(*repair)) }
+        let of = |kind: &'static str| said().filter(move |said| said.statement.typ.kind == kind);
+        let revoked: Vec<_> = of("repair-revocation").filter_map(|said| said.statement.refs.first().copied()).collect();
+        Ok(of("repair").map(|said| said.digest).filter(|digest| !revoked.contains(digest)).collect())
     }
 }
 

@@ -60,6 +60,18 @@ pub enum ApplicationError {
         /// How long it may be.
         most: u64,
     },
+    /// The record was repaired before.
+    #[error(
+        "{why}; the repair {repair} stands: `kaopu application decide {application} --repair {repair}` ends the application with it"
+    )]
+    Repaired {
+        /// Why no other repair is said.
+        why: SayError,
+        /// The application.
+        application: Digest,
+        /// The repair.
+        repair: Digest,
+    },
     /// There are too many.
     #[error("an application has {0} files at most ([attachments] files in node.toml) 附件过多")]
     TooMany(usize),

@@ -10,11 +10,21 @@ use crate::record::FaultCode;
 use crate::statement::Digest;
 use crate::store::hold::HeldAtOnce;
 use crate::store::upload::{Counts, FaultRow, UploadRow, UploadStep};
+use crate::store::{Db, StoreError};
 
 /// Stands where an upload of a file has its layout.
 pub(in crate::import::upload) const LAYOUT: &str = "command";
 /// Its row.
 const ROW: u64 = 1;
+
+/// The digest of the event that was said, of an upload that is an event by command.
+pub async fn said_by_command(db: &Db, upload: &UploadRow) -> Result<Option<Digest>, StoreError> {
+    if upload.layout != LAYOUT {
+        return Ok(None);
+    }
+    let Some(span) = db.spans(upload.id).await?.into_iter().next() else { return Ok(None) };
+    Ok(db.statements(span.log, span.first, 1).await?.pop().map(|row| row.entry.digest))
+}
 
 impl Acts {
     /// Holds an event that may be said, as a rehearsal of it told, in one transaction. The same one is not held twice at a
