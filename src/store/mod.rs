@@ -8,6 +8,7 @@
 //! | `refused_descriptor.rs` | `refused_descriptor` |
 //! | `revise.rs` | what compromised keys signed, taken back |
 //! | `gather.rs` | look-ups of many callers together |
+//! | `writer.rs` | the one connection that writes to SQLite |
 //! | `fold.rs` | SQLite's write-ahead log, folded beside its writer |
 //! | `statistics.rs` | what PostgreSQL's planner believes |
 //! | `rows.rs`, `list.rs` | statements over many rows, and about many values, at once |

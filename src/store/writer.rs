@@ -173,9 +173,9 @@ mod tests {
             let mut tx = writer.begin().await.unwrap();
             write(&mut tx).await;
             if ends_well {
-                tx.commit().await.unwrap()
+                tx.commit().await.unwrap();
             } else {
-                drop(tx)
+                drop(tx);
             }
             assert_eq!(count(&writer).await, before + i64::from(ends_well));
         }
