@@ -1,5 +1,8 @@
 //! What is made of a repair: here, or of this node's own, at each partner, and within which time.
 
+use std::collections::HashMap;
+
+use jiff::civil::Date;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -8,7 +11,9 @@ use crate::clock::date_of;
 use crate::node::status::time;
 use crate::policy::may_read;
 use crate::statement::{Digest, NodeId, Statement};
+use crate::store::StoreError;
 use crate::store::said_by::Operator;
+use crate::trust::state::PeerState;
 
 /// So many are listed.
 const MOST: u32 = 1000;
@@ -92,7 +97,9 @@ impl Recogniser {
         };
         let own: Vec<Digest> = case.decided_by(&self.node).last().map(|last| last.digest).into_iter().collect();
         let mut operators = self.db.operators(&own).await?;
-        let mut partners: Vec<Partner> = partners.iter().map(|node| self.partner(&case, node)).collect();
+        let active_from = self.active_from().await?;
+        let mut partners: Vec<Partner> =
+            partners.iter().map(|node| self.partner(&case, node, active_from.get(node).copied())).collect();
         for partner in partners.iter_mut().filter(|partner| partner.node == self.node) {
             partner.operator = own.first().and_then(|digest| operators.remove(digest));
         }
@@ -120,9 +127,17 @@ impl Recogniser {
         *node == self.node || may_read(&self.groups, &case.statement.aud, &case.statement.iss, node)
     }
 
-    fn partner(&self, case: &Case, node: &NodeId) -> Partner {
+    /// Since when each partner is one.
+    async fn active_from(&self) -> Result<HashMap<NodeId, Date>, StoreError> {
+        let active = self.db.peers().await?.into_iter().filter(|peer| peer.state == PeerState::Active);
+        Ok(active.map(|peer| (peer.node, date_of(peer.changed_ms.div_euclid(1000)))).collect())
+    }
+
+    fn partner(&self, case: &Case, node: &NodeId, active_from: Option<Date>) -> Partner {
         let came = date_of(case.statement.iat);
-        let (calendar, deadline) = (self.settings.calendar.now(), self.settings.recognised_by(came).date);
+        // what it could not know while it was no partner is not counted from before
+        let due_from = active_from.map_or(came, |from| from.max(came));
+        let (calendar, deadline) = (self.settings.calendar.now(), self.settings.recognised_by(due_from).date);
         let last = case.decided_by(node).last().map(|last| &last.statement);
         let text =
             |member: &str| last.and_then(|last| last.body.get(member)).and_then(Value::as_str).map(str::to_owned);

@@ -124,6 +124,16 @@ async fn who_is_late_is_told_of(kind: Kind) {
     issuer.office.holds(&partner.office.city.records(), 6).await;
     assert_eq!(told(&issuer.late(4).await), [("341200", 2, "silent")]);
 
+    // for one that became a partner when the others were late already, the time begins then
+    let day = date_of(NOW + 4 * DAY);
+    let newcomer = City::new("341000", "https://127.0.0.1:2");
+    let row = PeerRow { added_ms: begin_of(day) * 1000, ..newcomer.peer_row() };
+    assert!(issuer.office.db.put_peer(&row).await.unwrap());
+    issuer.office.registry.refresh().await.unwrap();
+    let due_then = Some(issuer.settings.recognised_by(day).date.to_string());
+    assert_ne!(due_then, due);
+    assert_eq!(told_of(&repairs[1]).await[1..], [("silent".to_owned(), false, due_then), decided("silent", true)]);
+
     // only the newest are looked at
     let log = issuer.office.db.log(&issuer.office.city.records()).await.unwrap().unwrap();
     let newest = issuer.office.db.repairs_said_before(log.id, NOW + 1, 2).await.unwrap();
