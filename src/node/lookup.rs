@@ -101,9 +101,16 @@ pub struct CheckpointAge {
 /// or a key as a look-up by name prints it.
 pub fn subject_key(typed: &str) -> Result<String, String> {
     let key = typed.trim();
-    if ["name:", "reg:", "person:"].iter().any(|kind| key.strip_prefix(kind).is_some_and(|rest| !rest.is_empty())) {
-        return Ok(key.to_owned());
-    }
+    let typed = match key.split_once(':') {
+        Some(("person", hash)) if !hash.is_empty() => return Ok(key.to_owned()),
+        Some(("name", name)) if !name::fold(name).is_empty() => return Ok(format!("name:{}", name::fold(name))),
+        // an older one has no check digit
+        Some(("reg", number)) if !number.is_empty() && identifier::registration_number_checks(number).is_none() => {
+            return Ok(key.to_owned());
+        }
+        Some(("reg", number)) => number,
+        _ => key,
+    };
     let code: String = typed.chars().map(name::half_width).filter(|c| !c.is_whitespace()).collect();
     let code = code.to_uppercase();
     if code == UNKNOWN {
@@ -234,7 +241,11 @@ mod tests {
             (" ９１３５０１００m000100y43\u{3000}", Ok("91350100M000100Y43")),
             ("110108000000016", Ok("reg:110108000000016")),
             ("reg:110108000000016", Ok("reg:110108000000016")),
+            ("reg:110108000000017", Err("check digit")),
+            ("reg:企合皖总字第000001号", Ok("reg:企合皖总字第000001号")),
+            ("reg:", Err("--name")),
             (" name:示例公司", Ok("name:示例公司")),
+            ("name:示例（上海）ＡＢＣ公司", Ok("name:示例(上海)abc公司")),
             ("person:1.AbC", Ok("person:1.AbC")),
             ("name:", Err("--name")),
             ("110108000000017", Err("check digit")),
