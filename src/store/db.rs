@@ -292,7 +292,10 @@ async fn open_sqlite(path: &Path) -> Result<Pools, StoreError> {
     // KiB of page cache: the writer's holds the upper parts of the two random indexes, the readers' one bundle each
     let write = options.clone().pragma("cache_size", "-16384").pragma("wal_autocheckpoint", "4000");
     let read = options.pragma("cache_size", "-1024").pragma("query_only", "ON");
-    let write = Writer::open(write).await?;
+    let write = Writer::open(write).await.map_err(|error| match error {
+        StoreError::Database(why) => StoreError::Database(format!("{}: {why}", path.display())),
+        other => other,
+    })?;
     let read = SqlitePoolOptions::new()
         .max_connections(4)
         .idle_timeout(Duration::from_secs(30))
@@ -313,4 +316,17 @@ async fn open_postgres(url: &str) -> Result<Pools, StoreError> {
         .connect_with(options)
         .await?;
     Ok(Pools::Postgres(pool))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_file_that_cannot_be_opened_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("missing").join("kaopu.db");
+        let error = Db::open(&format!("sqlite:{}", path.display())).await.err().unwrap();
+        assert!(error.to_string().contains(&path.display().to_string()), "{error}");
+    }
 }
