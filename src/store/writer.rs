@@ -1,8 +1,8 @@
 //! The one connection of this process that writes to SQLite, whoever has it, and the transaction on it.
 //!
-//! A pool would hand it from one writer to the next by way of the connection's thread, and so would its transactions begin
-//! and end: each of these is some hundred microseconds for which everybody else waits. Here the next writer has it when the
-//! one before lets go, and a transaction is the words `BEGIN IMMEDIATE` and `COMMIT`.
+//! A pool would hand it from one writer to the next by way of the connection's thread, and counts the transactions that it
+//! believes to be under way: one that SQLite ended by itself, as when a disk is full, leaves it wrong for good. Here the next
+//! writer has it when the one before lets go, and a transaction is the words `BEGIN IMMEDIATE` and `COMMIT`.
 
 use std::sync::Arc;
 use std::time::Duration;
