@@ -6,6 +6,7 @@ use jiff::civil::Date;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::partners::partner_from;
 use super::{Case, RecogniseError, Recogniser};
 use crate::clock::date_of;
 use crate::node::status::time;
@@ -130,12 +131,11 @@ impl Recogniser {
     /// Since when each partner is one.
     async fn active_from(&self) -> Result<HashMap<NodeId, Date>, StoreError> {
         let active = self.db.peers().await?.into_iter().filter(|peer| peer.state == PeerState::Active);
-        Ok(active.map(|peer| (peer.node, date_of(peer.changed_ms.div_euclid(1000)))).collect())
+        Ok(active.map(|peer| (peer.node.clone(), partner_from(&peer))).collect())
     }
 
     fn partner(&self, case: &Case, node: &NodeId, active_from: Option<Date>) -> Partner {
         let came = date_of(case.statement.iat);
-        // what it could not know while it was no partner is not counted from before
         let due_from = active_from.map_or(came, |from| from.max(came));
         let (calendar, deadline) = (self.settings.calendar.now(), self.settings.recognised_by(due_from).date);
         let last = case.decided_by(node).last().map(|last| &last.statement);

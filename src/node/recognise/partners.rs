@@ -118,6 +118,11 @@ impl Said {
     }
 }
 
+/// The day from which an active peer is a partner: what it could not know before is not counted from before.
+pub(super) fn partner_from(peer: &PeerRow) -> Date {
+    date_of(peer.changed_ms.div_euclid(1000))
+}
+
 /// What a partner is late with.
 fn late(
     said: &Said,
@@ -127,8 +132,7 @@ fn late(
     clock: &Clock,
 ) -> Option<(Date, LatePartner)> {
     let today = clock.today();
-    // what it could not know while it was no partner is not counted from before
-    let active_from = date_of(peer.changed_ms.div_euclid(1000));
+    let active_from = partner_from(peer);
     let mut late = said.repairs.iter().filter_map(|(digest, repair)| {
         if said.revoked.contains(digest) || !config.may_read(&repair.aud, &repair.iss, &peer.node) {
             return None;
