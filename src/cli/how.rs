@@ -32,11 +32,16 @@ pub struct By {
 impl How {
     /// Who does it, a person where a second one will look at it.
     pub async fn by(&self, shared: &Shared, node: &Node, peers: &Peers) -> anyhow::Result<By> {
-        let holds = (self.hold || node.config.import.hold) && !self.dry_run;
+        let holds = holds(node, self.hold, self.dry_run);
         let person = if holds { Some(self.person.needed(peers).await?) } else { self.person.person(peers).await? };
         Ok(By {
             operator: person.as_ref().map_or_else(|| shared.operator(), |person| person.name().to_owned()),
             terms: person.as_ref().filter(|_| holds).map(|person| node.terms(person)),
         })
     }
+}
+
+/// Whether a second person looks at it first: where that is asked for, or is the rule here.
+pub fn holds(node: &Node, hold: bool, dry_run: bool) -> bool {
+    (hold || node.config.import.hold) && !dry_run
 }

@@ -8,6 +8,7 @@ use kaopu::statement::Digest;
 
 use super::{Which, operator, tell};
 use crate::cli::granted::Granted;
+use crate::cli::how::holds;
 use crate::cli::upload::held;
 use crate::cli::which::{hold, tell_about};
 use crate::cli::{Shared, print_json, print_line};
@@ -39,8 +40,7 @@ impl Decide {
             Some(repair) => Grant::Said(repair),
             None => Grant::New(self.granted.body(node.clock.today())),
         };
-        let holds = self.repair.is_none() && (self.hold || node.config.import.hold) && !self.which.dry_run;
-        if holds {
+        if self.repair.is_none() && holds(node, self.hold, self.which.dry_run) {
             return self.hold(shared, node, grant).await;
         }
         let by = operator(shared, node, &self.which.person).await?;
