@@ -275,7 +275,7 @@ pub fn print_as_it_is(line: &str) {
 /// Says on standard error what is wrong.
 fn complain(text: &str) {
     // a standard error that is gone leaves nobody to tell
-    let _ = writeln!(std::io::stderr(), "kaopu: {text}");
+    let _ = writeln!(std::io::stderr(), "kaopu: {}", plain(text));
 }
 
 /// What the command line says cannot be done.
