@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
+use tokio::task::spawn_blocking;
 
 use super::applications::{NAMED as APPLICATIONS_NAMED, UnderWay};
 use super::calendar::{MissingYear, missing_year};
@@ -179,15 +180,19 @@ impl Status {
             applications: applications(db, id, settings, clock).await?,
             held: HeldUploads::of(db, settings, clock, HELD_NAMED).await?,
             calendar: missing_year(&settings.calendar.now(), clock),
-            fault: fault(config),
+            fault: fault(config).await,
             ends,
         })
     }
 }
 
-/// The first fault of what may change while a node runs.
-fn fault(config: &Config) -> Option<String> {
-    Settings::of(config).err().map(|error| error.to_string()).or_else(|| policies_fault(config))
+/// The first fault of what may change while a node runs. To read it all takes tens of milliseconds, for which nobody else waits.
+async fn fault(config: &Config) -> Option<String> {
+    let config = config.clone();
+    let found = spawn_blocking(move || {
+        Settings::of(&config).err().map(|error| error.to_string()).or_else(|| policies_fault(&config))
+    });
+    found.await.ok().flatten()
 }
 
 /// What is wrong with the policies of the folder that the configuration names, with the place of each fault.
